@@ -124,7 +124,7 @@ func (q *Query) readRecords(msg []byte, off int) Verdict {
 			if i < before || q.HasEDNS || end != start+1 {
 				return Malformed
 			}
-			if !q.readOPT(msg[end : end+10], msg[end+10:off]) {
+			if !q.readOPT(msg[end:end+10], msg[end+10:off]) {
 				return Malformed
 			}
 		case t == TypeTSIG:
