@@ -1,0 +1,55 @@
+// Package listen is the door of the server: it takes DNS messages off the network, hands each to an Answerer, and
+// sends back what the Answerer wrote. One file a transport: udp, tcp, tls (DoT and XoT), https (DoH over HTTP/2 and
+// HTTP/3, and plain HTTP behind a trusted proxy), quic (DoQ); proxy reads PROXYv2 before any of them.
+//
+// It promises: an answer leaves from the address that was asked; a UDP message costs no allocation and no contended
+// lock; a client that is slow, silent or hostile costs itself its connection and nobody else an answer (table.go); a
+// reload keeps every socket whose address stays, and Drain answers what was received before it stops.
+//
+// It refuses to decide: what is answered, dropped, limited or transferred is the Answerer's business. It looks into a
+// message only where a transport's RFC makes it (the message ID in DoQ, TTLs for the freshness of DoH).
+//
+// Limits today: Deferred is not sent by anybody yet and counts as Drop; TLS 0-RTT is off for every transport; batched
+// system calls exist on Linux only, elsewhere one datagram costs two calls and wildcard binds answer from the
+// address the system chooses; net/http and quic-go start a goroutine for each HTTP request and QUIC stream, bounded by
+// Limits.Requests.
+package listen
+
+import (
+	"net/netip"
+
+	"anyu/event"
+)
+
+// Client says who asked and how. It is valid until Answer or Stream returns.
+type Client struct {
+	Remote    netip.AddrPort  // the asker; behind a trusted proxy, the asker as the proxy tells
+	Local     netip.AddrPort  // the address that was asked
+	Transport event.Transport // how
+	Arrived   int64           // ns since 1970, when the receive call returned
+	// ServerName is the name the client asked for in TLS (SNI); empty without.
+	ServerName string
+}
+
+// What an Answerer returns instead of a length.
+const (
+	Drop     = 0  // send nothing
+	Deferred = -1 // somebody else sends it later
+	Stream   = -2 // the reply is several messages: call Streamer.Stream. Streams only (TCP, TLS, QUIC)
+)
+
+// MaxMessage is the longest DNS message (RFC 1035, Section 4.2.2: the length is two octets).
+const MaxMessage = 65535
+
+// Answerer answers one message. It is used by one goroutine at a time. It writes the reply to out, which has room for
+// MaxMessage octets whatever the transport (the Answerer limits UDP replies itself), and returns its length, or Drop,
+// Deferred or Stream. It keeps neither query, from nor out.
+type Answerer interface {
+	Answer(query []byte, from *Client, out []byte) int
+}
+
+// Streamer writes a reply of several messages (AXFR, IXFR). It may run long and is used by many goroutines at a time.
+// An error of send means that the client is gone or too slow; Stream returns it.
+type Streamer interface {
+	Stream(query []byte, from *Client, send func(msg []byte) error) error
+}
