@@ -34,6 +34,8 @@ type Gauge struct {
 	hour    *hour
 	zones   zoneSlots
 	slot    slots
+	load    Load
+	loaded  bool
 }
 
 // source is one observed server: this one or a tap.
@@ -127,6 +129,14 @@ func (g *Gauge) Tick(now time.Time, load Load) {
 	sec := g.hour.open(now.Unix())
 	load.Dropped += sec.load.Dropped
 	sec.load, sec.loaded = load, true
+	g.load, g.loaded = load, true
+}
+
+// Load is the load noted last; false before the first Tick.
+func (g *Gauge) Load() (Load, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.load, g.loaded
 }
 
 // Load is how much this server and its host have to do.

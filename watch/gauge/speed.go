@@ -81,7 +81,7 @@ type Bound struct {
 	Count   uint64
 }
 
-// Bounds are the cumulative counts at 1, 1.5, 2, 3, 4, 6 ... us, up to 100 s: two limits a doubling, which all fall on borders
+// Bounds are the cumulative counts below 1, 1.5, 2, 3, 4, 6 ... us, up to 100 s: two limits a doubling, which all fall on borders
 // of buckets, so that no count is a guess.
 func (s *Speed) Bounds() []Bound {
 	bounds := make([]Bound, 0, 2*speedOctaves)
