@@ -50,7 +50,7 @@ func (s *Store) Handler() http.Handler {
 		r = r.Clone(r.Context())
 		r.Header.Del("Origin") // no cross-origin reading: that is the console's to decide
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		s.api.ServeHTTP(w, r)
+		s.api().ServeHTTP(w, r)
 	})
 }
 

@@ -61,7 +61,7 @@ type Store struct {
 
 	mu  sync.RWMutex // db and api change together
 	db  *tsdb.DB
-	api http.Handler
+	api func() http.Handler
 }
 
 // New returns a store that is not open.
@@ -100,7 +100,8 @@ func (s *Store) Open(now time.Time) (aside string, why error, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.db, s.api = db, newAPI(s.engine, db, s.opts)
+	// Made for the first client only: Prometheus' API renders its own documentation, some megabytes of it.
+	s.db, s.api = db, sync.OnceValue(func() http.Handler { return newAPI(s.engine, db, s.opts) })
 	return aside, why, nil
 }
 
