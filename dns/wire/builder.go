@@ -29,7 +29,8 @@ type slot struct {
 	epoch uint16
 }
 
-// Reset starts a message in buf, whose length is the room; the header is left for Finish.
+// Reset starts a message in buf, whose length is the room; the header is left for Finish. Capacity beyond the room lets a
+// record near its end be tried in compressed form.
 func (b *Builder) Reset(buf []byte) {
 	b.msg, b.limit = buf[:HeaderSize], len(buf)
 	b.count = [4]uint16{}
