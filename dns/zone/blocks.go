@@ -1,0 +1,113 @@
+package zone
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// blockSize is how much of a master file is read and parsed at a time.
+const blockSize = 1 << 20
+
+var errLongRecord = errors.New("a record or comment is longer than 1 MiB")
+
+// blocks cuts a master file at line ends where no parenthesis is open.
+type blocks struct {
+	r    io.Reader
+	rest []byte // read, not handed out; in a buffer of its own
+	line int    // of the first octet of rest
+	eof  bool
+}
+
+func newBlocks(r io.Reader) *blocks {
+	return &blocks{r: r, line: 1, rest: make([]byte, 0, 4096)}
+}
+
+// next fills buf, which has room for blockSize, with a block, and says on which line it begins. At the end it returns
+// io.EOF.
+func (b *blocks) next(buf []byte) (block []byte, line int, err error) {
+	buf = append(buf[:0], b.rest...)
+	for !b.eof && len(buf) < blockSize {
+		n, err := b.r.Read(buf[len(buf):blockSize])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			b.eof = true
+		} else if err != nil {
+			return nil, b.line, err
+		}
+	}
+	if len(buf) == 0 {
+		return nil, b.line, io.EOF
+	}
+	cut := len(buf)
+	if !b.eof {
+		if cut = safeCut(buf); cut == 0 {
+			return nil, b.line, errLongRecord
+		}
+	}
+	b.rest = append(b.rest[:0], buf[cut:]...)
+	line = b.line
+	b.line += bytes.Count(buf[:cut], []byte{'\n'})
+	return buf[:cut], line, nil
+}
+
+// safeCut is the offset after the last line end of buf that ends a record, 0 for none. Where it can it chooses one that a
+// record with its own owner follows, so that the next block needs nothing from this one.
+func safeCut(buf []byte) int {
+	if bytes.IndexByte(buf, '(') >= 0 {
+		return carefulCut(buf)
+	}
+	last := bytes.LastIndexByte(buf, '\n') + 1
+	// The line after the last line end may be cut in its first octet: look at those before.
+	for cut, tries := last, 0; cut > 0 && tries < 64; tries++ {
+		if cut < len(buf) && charOf[buf[cut]] == charWord {
+			return cut
+		}
+		cut = bytes.LastIndexByte(buf[:cut-1], '\n') + 1
+	}
+	return last
+}
+
+// carefulCut is safeCut for text with parentheses.
+func carefulCut(buf []byte) int {
+	depth, last, owned := 0, 0, 0
+	quoted := false
+	for i := 0; i < len(buf); i++ {
+		switch charOf[buf[i]] {
+		case charEscape:
+			i++
+		case charQuote:
+			quoted = !quoted
+		case charOpen:
+			if !quoted {
+				depth++
+			}
+		case charClose:
+			if !quoted && depth > 0 {
+				depth--
+			}
+		case charComment:
+			if !quoted {
+				n := bytes.IndexByte(buf[i:], '\n')
+				if n < 0 {
+					i = len(buf)
+					continue
+				}
+				i += n - 1
+			}
+		case charLine:
+			if depth > 0 {
+				continue
+			}
+			quoted = false // not closed on its line: an error that the parser reports
+			last = i + 1
+			if i+1 < len(buf) && charOf[buf[i+1]] == charWord {
+				owned = i + 1
+			}
+		}
+	}
+	if owned > len(buf)/2 {
+		return owned
+	}
+	return last
+}
