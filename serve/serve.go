@@ -1,0 +1,286 @@
+// Package serve turns a query into an answer. This file orders the steps and is the one place that emits event.Query:
+//
+//	listen -> read -> fast -> filter -> authority | local | identity | transfer -> reply -> event
+//
+// The package promises: a reply for every well-formed query unless a filter says drop, the same bytes whether the answer
+// was compiled or made anew, no allocation and no lock on the way. It refuses recursion (the next issue brings it): names
+// outside the zones are REFUSED with a reason.
+//
+// Limits today: UPDATE is refused; a TSIG is checked on transfers, NOTIFY and SOA queries only.
+package serve
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"anyu/dns/wire"
+	"anyu/event"
+	"anyu/serve/authority"
+	"anyu/serve/fast"
+	"anyu/serve/filter"
+	"anyu/serve/listen"
+	"anyu/serve/reply"
+)
+
+// Worker answers queries, one at a time. Each receiving thread has its own.
+type Worker struct {
+	server *Server
+	ring   *event.Ring
+	clock  clock
+	fast   *fast.Table
+
+	// The query in hand.
+	msg    []byte
+	q      wire.Query
+	from   *listen.Client
+	table  *Table
+	config *Config
+	opt    reply.OPT
+	now    int64 // ns since 1970
+	cookie filter.CookieState
+	reason uint16
+	via    event.From
+	zone   uint32 // event number
+	rcode  wire.Rcode
+	limit  int
+	keyed  bool // the table of finished answers was asked, and holds the key of this query
+
+	// Room for one answer.
+	builder   wire.Builder
+	authority authority.Responder
+	lower     [wire.MaxName + 1]byte
+	cookieBuf [filter.CookieSize]byte
+	obs       event.Query
+}
+
+// clock gives wall time from one monotonic reading, which costs half of time.Now.
+type clock struct {
+	start time.Time
+	wall  int64
+}
+
+func newClock() clock {
+	now := time.Now()
+	return clock{now, now.UnixNano()}
+}
+
+func (c clock) now() int64 { return c.wall + int64(time.Since(c.start)) }
+
+// Answer implements listen.Answerer.
+func (w *Worker) Answer(msg []byte, from *listen.Client, out []byte) int {
+	w.msg, w.from, w.now = msg, from, from.Arrived
+	verdict := w.q.Read(msg)
+	if verdict == wire.Silent {
+		w.server.silent.Add(1)
+		return listen.Drop
+	}
+	w.begin()
+	n := w.answer(verdict, out)
+	if n != listen.Stream {
+		w.emit(n, out)
+	}
+	return n
+}
+
+// begin sets what every answer starts from.
+func (w *Worker) begin() {
+	w.table, w.config = w.server.table.Load(), w.server.config.Load()
+	w.reason, w.via, w.zone, w.rcode = event.NoReason, event.FromError, 0, wire.NoError
+	w.limit = reply.Limit(&w.q, w.from.Transport == event.UDP, w.config.Payload)
+	w.cookie, w.keyed = filter.NoCookie, false
+	w.opt = reply.OPT{
+		Present: w.q.HasEDNS, Payload: w.config.Payload, DO: w.q.DO, Keepalive: -1, Expire: -1, Reason: reply.NoReason,
+	}
+	if w.q.HasEDNS {
+		w.options()
+	}
+}
+
+// options prepares what the client's EDNS options ask for. It is done before anything else, so that refusals carry it too.
+func (w *Worker) options() {
+	if w.q.Wants&wire.WantsNSID != 0 && len(w.config.NSID) > 0 {
+		w.opt.NSID = w.config.NSID
+	}
+	if w.q.Cookie != nil && w.config.Cookies != nil {
+		now := w.now / int64(time.Second)
+		w.cookie = w.config.Cookies.Check(w.q.Cookie, w.from.Remote.Addr(), now)
+		w.opt.Cookie = w.config.Cookies.Append(w.cookieBuf[:0], w.q.Cookie, w.cookie, w.from.Remote.Addr(), now)
+	}
+	// RFC 7828, Section 3.2.2: never over UDP.
+	if w.q.Wants&wire.WantsKeepalive != 0 && (w.from.Transport == event.TCP || w.from.Transport == event.TLS) {
+		w.opt.Keepalive = int(w.config.Keepalive / (100 * time.Millisecond))
+	}
+	w.opt.Pad = w.q.Wants&wire.WantsPadding != 0 && w.from.Transport.Encrypted()
+}
+
+// answer chooses who answers.
+func (w *Worker) answer(verdict wire.Verdict, out []byte) int {
+	switch {
+	case verdict == wire.Malformed:
+		return w.fail(out, wire.FormErr, event.NoReason, "")
+	case verdict == wire.Unknown:
+		return w.fail(out, wire.NotImp, event.NoReason, "")
+	case w.q.HasEDNS && w.q.Version != 0:
+		return w.fail(out, wire.BadVers, event.NoReason, "") // RFC 6891, Section 6.1.3 (case 58)
+	case !w.config.Clients.Contains(w.from.Remote.Addr()):
+		w.via = event.FromPolicy
+		return w.fail(out, wire.Refused, reasonProhibited, "client not allowed")
+	case w.q.QD == 0:
+		return w.cookieOnly(out)
+	case w.q.Opcode() != wire.OpcodeQuery || w.q.TSIG != 0 || w.q.Type == wire.TypeAXFR || w.q.Type == wire.TypeIXFR:
+		return w.special(out)
+	case w.q.Class != wire.ClassIN:
+		return w.otherClass(out)
+	case w.q.Type == wire.TypeOPT || w.q.Type == 0:
+		return w.fail(out, wire.FormErr, event.NoReason, "")
+	}
+	if n := w.compiled(out); n > 0 {
+		return n
+	}
+	return w.fromZone(out)
+}
+
+// compiled answers from the worker's table of finished answers; 0 means that there is none to use.
+func (w *Worker) compiled(out []byte) int {
+	a, ok := w.fast.Find(&w.q)
+	w.keyed = true
+	if !ok || !w.table.current(a.Stamp) {
+		return 0
+	}
+	z := &w.table.zones[a.Stamp.Zone]
+	if z.Allow != nil && !z.Allow.Contains(w.from.Remote.Addr()) {
+		return 0 // the slow path refuses, with a reason
+	}
+	if w.q.End+len(a.Body)+w.opt.Size() > w.limit {
+		return 0
+	}
+	w.via, w.zone, w.rcode = event.FromCompiled, a.Tag, wire.Rcode(a.Flags&15)
+	if n, limited := w.limited(out, filter.Positive, w.q.Name); limited {
+		return n
+	}
+	copy(out[wire.HeaderSize:w.q.End], w.msg[wire.HeaderSize:w.q.End])
+	n := w.q.End + copy(out[w.q.End:], a.Body)
+	h := wire.Header{ID: w.q.ID, Flags: a.Flags | w.q.Flags&wire.FlagRD, QD: 1, AN: a.AN, NS: a.NS, AR: a.AR}
+	return w.finish(out, n, h)
+}
+
+// finish writes the OPT record and the header, in that order because OPT is counted there.
+func (w *Worker) finish(out []byte, n int, h wire.Header) int {
+	if w.opt.Present {
+		h.AR++
+		n = len(w.opt.Append(out[:n:len(out)], w.rcode, w.limit))
+	}
+	h.Put(out)
+	return n
+}
+
+// fail writes an answer without records.
+func (w *Worker) fail(out []byte, rcode wire.Rcode, reason uint16, text string) int {
+	w.explain(reason, text)
+	w.rcode = rcode
+	if n, limited := w.limited(out, filter.Failure, nil); limited {
+		return n
+	}
+	return reply.Short(out, w.msg, &w.q, rcode, 0, &w.opt)
+}
+
+// explain attaches an Extended DNS Error (RFC 8914).
+func (w *Worker) explain(reason uint16, text string) {
+	w.reason, w.opt.Reason, w.opt.Text = reason, reason, text
+}
+
+// limited applies response rate limiting; true means that n is the whole reply. A client that proved its address by a
+// cookie, or that uses a stream, cannot be a spoofed victim.
+func (w *Worker) limited(out []byte, kind filter.Kind, name wire.Name) (n int, is bool) {
+	if w.config.Rate == nil || w.from.Transport != event.UDP || w.cookie == filter.ValidCookie {
+		return 0, false
+	}
+	key := name.AppendLower(w.lower[:0])
+	outcome := w.config.Rate.Allow(w.from.Remote.Addr(), kind, key, w.now/int64(time.Millisecond))
+	if outcome == filter.Pass {
+		return 0, false
+	}
+	w.via = event.FromPolicy
+	w.server.limited.Add(1)
+	if outcome == filter.DropIt {
+		return listen.Drop, true
+	}
+	w.explain(event.NoReason, "")
+	return reply.Short(out, w.msg, &w.q, wire.NoError, wire.FlagTC, &w.opt), true
+}
+
+// cookieOnly answers a query without a question, which asks for a cookie (RFC 7873, Section 5.4; case 54).
+func (w *Worker) cookieOnly(out []byte) int {
+	if w.opt.Cookie == nil || w.q.Opcode() != wire.OpcodeQuery {
+		return w.fail(out, wire.FormErr, event.NoReason, "")
+	}
+	w.via = event.FromLocal
+	return reply.Short(out, w.msg, &w.q, wire.NoError, 0, &w.opt)
+}
+
+// special hands on what is not a plain question: NOTIFY, UPDATE, transfers, and what is signed with TSIG.
+func (w *Worker) special(out []byte) int {
+	if w.q.Opcode() == wire.OpcodeUpdate {
+		w.via = event.FromPolicy
+		return w.fail(out, wire.Refused, reasonNotSupported, "no dynamic update")
+	}
+	if w.q.Name == nil {
+		return w.fail(out, wire.FormErr, event.NoReason, "")
+	}
+	w.via = event.FromTransfer
+	transfer := w.q.Type == wire.TypeAXFR || w.q.Type == wire.TypeIXFR
+	if transfer && w.q.Opcode() == wire.OpcodeQuery && w.from.Transport != event.UDP && w.from.Transport != event.HTTPS {
+		return listen.Stream
+	}
+	if w.server.transfers == nil {
+		return w.fail(out, wire.Refused, reasonNotAuthoritative, "no transfers")
+	}
+	inner := func(q []byte, out []byte) int { return w.plain(q, out) }
+	n, rcode := w.server.transfers.Message(w.msg, &w.q, w.from, out, inner)
+	w.rcode = rcode
+	if n < 0 {
+		return w.fail(out, rcode, event.NoReason, "")
+	}
+	return n
+}
+
+// plain answers a query whose TSIG was checked and cut off, for the transfer room to sign.
+func (w *Worker) plain(msg, out []byte) int {
+	w.msg = msg
+	if w.q.Read(msg) != wire.Good || w.q.Class != wire.ClassIN {
+		return w.fail(out, wire.FormErr, event.NoReason, "")
+	}
+	w.begin()
+	return w.fromZone(out)
+}
+
+// emit puts the observation into the ring.
+func (w *Worker) emit(n int, out []byte) {
+	if w.ring == nil {
+		return
+	}
+	o := &w.obs
+	o.Has = event.HasClient | event.HasServer | event.HasTime | event.HasLatency | event.HasQuery | event.HasReply
+	o.Zone, o.Time, o.Latency, o.Clock = w.zone, w.from.Arrived, max(0, w.clock.now()-w.from.Arrived), event.ClockSelf
+	if w.zone != 0 {
+		o.Has |= event.HasZone
+	}
+	o.Reason = w.reason
+	if w.reason != event.NoReason {
+		o.Has |= event.HasReason
+	}
+	o.Client, o.ClientPort = address(w.from.Remote)
+	o.Server, o.ServerPort = address(w.from.Local)
+	o.Transport, o.From = w.from.Transport, w.via
+	o.ID, o.QueryFlags, o.QuerySize = w.q.ID, w.q.Header.Flags, uint16(len(w.msg))
+	o.Type, o.Class, o.Name = uint16(w.q.Type), uint16(w.q.Class), w.q.Name
+	o.Payload, o.DO = w.q.Payload, w.q.DO
+	o.Rcode, o.Flags, o.ReplySize, o.Reply = uint16(w.rcode), 0, 0, nil
+	if n > 0 {
+		o.Flags, o.ReplySize, o.Reply = binary.BigEndian.Uint16(out[2:]), uint16(n), out[:n]
+	}
+	w.ring.Put(o)
+}
+
+func address(a netip.AddrPort) ([16]byte, uint16) { return a.Addr().As16(), a.Port() }

@@ -1,0 +1,120 @@
+package serve
+
+import (
+	"anyu/dns/wire"
+	"anyu/event"
+	"anyu/serve/fast"
+	"anyu/serve/filter"
+	"anyu/serve/listen"
+)
+
+// INFO-CODEs we send (RFC 8914, Section 4).
+const (
+	reasonNotReady         = 14
+	reasonProhibited       = 18
+	reasonNotAuthoritative = 20
+	reasonNotSupported     = 21
+)
+
+// fromZone answers from the closest zone that holds the name: one of ours, else one of those that are always there.
+func (w *Worker) fromZone(out []byte) int {
+	i := w.table.find(w.q.Name, w.q.Type, w.lower[:0])
+	if i < 0 {
+		w.via = event.FromPolicy
+		return w.fail(out, wire.Refused, reasonNotAuthoritative, "not our zone")
+	}
+	z := &w.table.zones[i]
+	w.zone = z.Number
+	switch {
+	case z.Allow != nil && !z.Allow.Contains(w.from.Remote.Addr()):
+		w.via = event.FromPolicy
+		return w.fail(out, wire.Refused, reasonProhibited, "client not allowed")
+	case z.Zone == nil:
+		// A secondary that never loaded or has expired is still ours: SERVFAIL, not REFUSED. (case 39)
+		w.via = event.FromAuthority
+		return w.fail(out, wire.ServFail, reasonNotReady, z.Why)
+	}
+	w.via = event.FromAuthority
+	if z.Local {
+		w.via = event.FromLocal
+	}
+	return w.build(out, i)
+}
+
+// build makes the answer and, if it serves others as well, keeps it.
+func (w *Worker) build(out []byte, i int) int {
+	z := &w.table.zones[i]
+	w.builder.Reset(out[:w.limit:len(out)])
+	w.builder.Question(w.q.Name, w.q.Type, w.q.Class)
+	w.builder.Reserve(w.opt.Size())
+	r := w.authority.Respond(z.Zone, w.q.Name, w.q.Type, w.q.DO, w.from.Transport != event.UDP, &w.builder)
+	w.rcode = r.Rcode
+	if n, limited := w.limited(out, w.kind(r.Rcode, r.AA), w.limitName(r.Rcode, z)); limited {
+		return n
+	}
+	flags := wire.FlagQR | w.q.Flags&wire.FlagRD | uint16(r.Rcode&15)
+	if r.AA {
+		flags |= wire.FlagAA
+	}
+	if r.TC {
+		flags |= wire.FlagTC
+	}
+	b := &w.builder
+	n := b.Len()
+	h := wire.Header{
+		ID: w.q.ID, Flags: flags, QD: 1,
+		AN: uint16(b.Count(wire.Answers)), NS: uint16(b.Count(wire.Authorities)), AR: uint16(b.Count(wire.Additionals)),
+	}
+	// ANY differs between UDP and streams. Answers about names that do not exist are not kept, see package fast.
+	if w.keyed && r.Whole && r.Named && !z.Local && w.q.Type != wire.TypeANY {
+		w.fast.Add(fast.Answer{
+			Stamp: fast.Stamp{Zones: w.table.epoch, Zone: uint32(i), Version: z.version},
+			Tag:   z.Number, Flags: flags &^ wire.FlagRD, AN: h.AN, NS: h.NS, AR: h.AR, Body: out[w.q.End:n],
+		})
+	}
+	return w.finish(out, n, h)
+}
+
+// kind sorts an answer for rate limiting.
+func (w *Worker) kind(rcode wire.Rcode, aa bool) filter.Kind {
+	switch {
+	case rcode == wire.NXDomain || rcode == wire.NoError && aa && w.builder.Count(wire.Answers) == 0:
+		return filter.Negative
+	case rcode != wire.NoError:
+		return filter.Failure
+	case !aa:
+		return filter.Referral
+	}
+	return filter.Positive
+}
+
+// limitName is the name that answers are counted under: the zone's for negative ones, so that random names share a limit.
+func (w *Worker) limitName(rcode wire.Rcode, z *Zone) wire.Name {
+	if rcode == wire.NXDomain {
+		return z.Name
+	}
+	return w.q.Name
+}
+
+// otherClass: CH is for the identity of the server only, every other class is refused (case 64).
+func (w *Worker) otherClass(out []byte) int {
+	w.via = event.FromLocal
+	if w.q.Class == wire.ClassCH && (w.q.Type == wire.TypeTXT || w.q.Type == wire.TypeANY) {
+		if text := w.config.identity(w.q.Name); text != "" {
+			w.builder.Reset(out[:w.limit:len(out)])
+			w.builder.Question(w.q.Name, w.q.Type, w.q.Class)
+			w.builder.Reserve(w.opt.Size())
+			rdata := append(append(w.lower[:0], byte(len(text))), text...)
+			w.builder.RR(wire.Answers, w.q.Name, wire.TypeTXT, wire.ClassCH, 0, rdata)
+			h := wire.Header{ID: w.q.ID, Flags: wire.FlagQR | wire.FlagAA | w.q.Flags&wire.FlagRD, QD: 1, AN: uint16(w.builder.Count(wire.Answers))}
+			return w.finish(out, w.builder.Len(), h)
+		}
+	}
+	w.via = event.FromPolicy
+	return w.fail(out, wire.Refused, reasonNotSupported, "")
+}
+
+// Stream implements listen.Streamer for zone transfers.
+func (w *Worker) Stream(msg []byte, from *listen.Client, send func([]byte) error) error {
+	return w.server.stream(msg, from, send)
+}
