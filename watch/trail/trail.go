@@ -1,0 +1,210 @@
+// Package trail keeps the query log: every observation as a row, first in an append-only file, then in a Parquet segment.
+//
+// It promises: Observe never waits; what does not fit into the queue or onto the disk is counted. A row that Kept counts is
+// synced and survives kill -9 and power loss; at most SyncEvery of rows is lost. A segment appears whole or not at all
+// (written aside, synced, renamed), in one hive-style folder an hour: date=2026-11-23/hour=14/NODE-*.parquet, times
+// in UTC, zstd. Rows older than Retain are deleted; deleting younger ones, because MaxBytes is reached, is a Finding, and so
+// is a disk that takes no more; then the log pauses and tries again, and answers go on.
+// It refuses to change a row once written.
+// Limits today: rows are in order of arrival, so a search reads what it cannot rule out by time; there is no masking of
+// clients, no sampling, no ledger yet. A row holds no answer records.
+package trail
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"anyu/event"
+)
+
+// Options of a query log. Dir, Node, Names and Findings must be set.
+type Options struct {
+	Dir         string                                // DATA/log
+	Node        string                                // of this process, in the names of its files
+	Off         bool                                  // keep nothing new; what is there can be read and grows old
+	Names       *event.Names                          // of zones
+	Source      func(id uint16) (name, node string)   // of observations; nil: all are "self" on Node
+	Findings    event.Sink                            // full disk, early deletion
+	Retain      time.Duration                         // 0 is 190 days: six months by law, and a week
+	MaxBytes    int64                                 // 0 is no limit
+	SegmentRows int                                   // 0 is 1,000,000
+	SyncEvery   time.Duration                         // 0 is 1 s
+	Create      func(path string) (AppendFile, error) // nil: files of the operating system
+	Logger      *slog.Logger
+}
+
+// AppendFile is what the log is first written to.
+type AppendFile interface {
+	io.Writer
+	Sync() error
+	Close() error
+}
+
+const (
+	defaultRetain      = 190 * 24 * time.Hour
+	defaultSegmentRows = 1_000_000
+
+	// A slab is the unit of handing over: some 1,300 rows. The queue holds 16 MiB, a second and a half at 100,000 rows/s: longer than
+	// a disk mostly takes to sync. It is allocated as it is needed.
+	slabSize = 128 << 10
+	maxSlabs = 128
+)
+
+// Trail is a query log. Observe and Flush are for one goroutine, the rest for any.
+type Trail struct {
+	opts Options
+
+	slab  *slab // being filled; of the observing goroutine
+	slabs int   // ever made
+	queue chan *slab
+	free  chan *slab
+
+	dropped atomic.Uint64
+	rows    atomic.Uint64 // synced
+	wake    chan struct{} // there are append-only files to make segments of
+	done    chan struct{}
+	wg      sync.WaitGroup
+
+	mu   sync.Mutex // the append-only file being written, for readers
+	live *appendLog
+}
+
+type slab struct {
+	buf  []byte
+	rows int
+}
+
+// Open prepares the folder and begins to write. What a crash left behind becomes segments in the background.
+func Open(opts Options) (*Trail, error) {
+	opts.setDefaults()
+	if err := os.MkdirAll(filepath.Join(opts.Dir, walDir), 0o750); err != nil {
+		return nil, fmt.Errorf("opening query log: %w", err)
+	}
+	t := &Trail{
+		opts: opts, queue: make(chan *slab, maxSlabs), free: make(chan *slab, maxSlabs),
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	t.wg.Go(t.keep)
+	if !opts.Off {
+		t.wg.Go(t.write)
+	}
+	return t, nil
+}
+
+func (o *Options) setDefaults() {
+	if o.Source == nil {
+		node := o.Node
+		o.Source = func(uint16) (string, string) { return "self", node }
+	}
+	if o.Retain <= 0 {
+		o.Retain = defaultRetain
+	}
+	if o.SegmentRows <= 0 {
+		o.SegmentRows = defaultSegmentRows
+	}
+	if o.SyncEvery <= 0 {
+		o.SyncEvery = time.Second
+	}
+	if o.Create == nil {
+		o.Create = func(path string) (AppendFile, error) {
+			return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o640)
+		}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Observe takes one observation into the log, or counts it as dropped.
+func (t *Trail) Observe(q *event.Query) {
+	if t.opts.Off {
+		return
+	}
+	s := t.slab
+	if s == nil || len(s.buf)+rowFixed+len(q.Name) > cap(s.buf) {
+		t.hand()
+		if s = t.take(); s == nil {
+			t.dropped.Add(1)
+			return
+		}
+		t.slab = s
+	}
+	at := len(s.buf)
+	s.buf = appendRow(s.buf, q)
+	if q.Has&event.HasTime == 0 {
+		setRowTime(s.buf[at:], time.Now())
+	}
+	s.rows++
+}
+
+// Flush ends a batch: what was observed goes to the writer, unless that is busy and there is room to collect more.
+func (t *Trail) Flush() {
+	if s := t.slab; s != nil && s.rows > 0 && (len(t.queue) == 0 || len(s.buf) > cap(s.buf)/2) {
+		t.hand()
+	}
+}
+
+// hand gives the slab to the writer. The queue has room for every slab there is.
+func (t *Trail) hand() {
+	if t.slab != nil {
+		t.queue <- t.slab
+		t.slab = nil
+	}
+}
+
+// take is an empty slab, or nil when all are waiting to be written.
+func (t *Trail) take() *slab {
+	select {
+	case s := <-t.free:
+		return s
+	default:
+	}
+	if t.slabs == maxSlabs {
+		return nil
+	}
+	t.slabs++
+	return &slab{buf: make([]byte, 0, slabSize)}
+}
+
+func (t *Trail) give(s *slab) {
+	s.buf, s.rows = s.buf[:0], 0
+	t.free <- s
+}
+
+// Dropped counts the observations that are not in the log because the writer was behind or the disk full.
+func (t *Trail) Dropped() uint64 { return t.dropped.Load() }
+
+// Kept counts the rows that are safe on disk, of this run.
+func (t *Trail) Kept() uint64 { return t.rows.Load() }
+
+// Retain is for how long rows are kept.
+func (t *Trail) Retain() time.Duration { return t.opts.Retain }
+
+// Off tells that nothing new is kept.
+func (t *Trail) Off() bool { return t.opts.Off }
+
+// Close writes what was observed, makes the last segment and ends. The observing goroutine must have stopped.
+func (t *Trail) Close() error {
+	t.hand()
+	close(t.queue)
+	close(t.done)
+	t.wg.Wait()
+	_, err := t.convertAll()
+	return err
+}
+
+// report raises or ends a finding about this log.
+func (t *Trail) report(kind string, severity event.Severity, open bool, facts ...event.Fact) {
+	now := time.Now().UTC()
+	f := event.Finding{Kind: kind, Subject: "query-log", Node: t.opts.Node, Severity: severity, Opened: now, Updated: now, Facts: facts}
+	if !open {
+		f.Closed = now
+	}
+	t.opts.Findings.Report(f)
+}

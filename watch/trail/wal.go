@@ -1,0 +1,226 @@
+package trail
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"path/filepath"
+	"time"
+
+	"anyu/event"
+)
+
+// An append-only file is walMagic and then frames: length and CRC-32C of the body (4 octets each, little endian), the body. A body
+// is its kind and a payload: rows, or what a number in rows means. A number is explained before a row uses it.
+//
+// What follows the last whole frame was being written when the process died: it was never acknowledged and is cut.
+const (
+	walMagic = "anyulog1"
+	walDir   = "wal"
+	walExt   = ".wal"
+
+	frameHead = 8
+	maxFrame  = 1 << 20 // (stops: a damaged length that asks for gigabytes)
+
+	frameRows   = 1
+	frameZone   = 2 // number (4 octets), name
+	frameSource = 3 // number (2 octets), length of name (1 octet), name, node
+)
+
+// walName names a file by its beginning; names sort by time.
+func walName(now time.Time) string { return now.UTC().Format("20060102T150405.000000000Z") }
+
+// appendLog is the append-only file being written.
+type appendLog struct {
+	path    string
+	id      string // of its segments too
+	file    AppendFile
+	began   time.Time
+	size    int64 // of whole frames
+	rows    int
+	unsaved int // rows written and not synced
+
+	zones   map[uint32]bool // explained
+	sources map[uint16]bool
+	buf     []byte
+
+	regions []region // what is where in time, for readers
+}
+
+// region is a run of frames of some size, with the times of its rows.
+type region struct {
+	offset, end int64
+	first, last int64 // us
+}
+
+const regionSize = 64 << 10
+
+func createLog(opts *Options, now time.Time) (*appendLog, error) {
+	id := walName(now)
+	l := &appendLog{id: id, path: filepath.Join(opts.Dir, walDir, id+walExt), began: now, zones: map[uint32]bool{}, sources: map[uint16]bool{}}
+	var err error
+	if l.file, err = opts.Create(l.path); err != nil {
+		return nil, err
+	}
+	if _, err := l.file.Write([]byte(walMagic)); err != nil {
+		return nil, errors.Join(err, l.file.Close())
+	}
+	l.size = int64(len(walMagic))
+	return l, nil
+}
+
+// append writes a slab of rows, after explanations of the numbers it uses first, in one write, and tells where they are.
+func (l *appendLog) append(s *slab, opts *Options) (region, error) {
+	l.buf = l.buf[:0]
+	var q event.Query
+	reg := region{first: 1<<63 - 1, last: -1 << 63}
+	for rest, ok := nextRow(s.buf, &q); ok; rest, ok = nextRow(rest, &q) {
+		if q.Has&event.HasZone != 0 && !l.zones[q.Zone] {
+			l.zones[q.Zone] = true
+			l.frame(frameZone, binary.LittleEndian.AppendUint32(nil, q.Zone), []byte(opts.Names.Name(q.Zone)))
+		}
+		if !l.sources[q.Source] {
+			l.sources[q.Source] = true
+			name, node := opts.Source(q.Source)
+			name = name[:min(len(name), 255)]
+			head := append(binary.LittleEndian.AppendUint16(nil, q.Source), byte(len(name)))
+			l.frame(frameSource, head, []byte(name), []byte(node))
+		}
+		reg.first, reg.last = min(reg.first, q.Time/1000), max(reg.last, q.Time/1000)
+	}
+	l.frame(frameRows, s.buf)
+	if _, err := l.file.Write(l.buf); err != nil {
+		return region{}, err
+	}
+	reg.offset, reg.end = l.size, l.size+int64(len(l.buf))
+	l.size = reg.end
+	l.rows += s.rows
+	l.unsaved += s.rows
+	return reg, nil
+}
+
+// note remembers a region for readers, who hold the same lock.
+func (l *appendLog) note(r region) {
+	if n := len(l.regions); n > 0 && l.regions[n-1].end-l.regions[n-1].offset < regionSize {
+		old := &l.regions[n-1]
+		old.end, old.first, old.last = r.end, min(old.first, r.first), max(old.last, r.last)
+		return
+	}
+	l.regions = append(l.regions, r)
+}
+
+func (l *appendLog) frame(kind byte, parts ...[]byte) {
+	at := len(l.buf)
+	l.buf = append(l.buf, make([]byte, frameHead)...)
+	l.buf = append(l.buf, kind)
+	for _, p := range parts {
+		l.buf = append(l.buf, p...)
+	}
+	body := l.buf[at+frameHead:]
+	binary.LittleEndian.PutUint32(l.buf[at:], uint32(len(body)))
+	binary.LittleEndian.PutUint32(l.buf[at+4:], crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
+}
+
+var errCut = errors.New("no whole frame")
+
+// readFrames gives every whole frame of r, which is behind the magic. It returns how many octets they take; the error is errCut where
+// something follows them that is none.
+func readFrames(r io.Reader, see func(kind byte, payload []byte) error) (good int64, err error) {
+	buffered := bufio.NewReaderSize(r, 256<<10)
+	var body []byte
+	for {
+		var head [frameHead]byte
+		if n, err := io.ReadFull(buffered, head[:]); err != nil {
+			if n == 0 && err == io.EOF {
+				return good, nil
+			}
+			return good, cutOr(err)
+		}
+		length := binary.LittleEndian.Uint32(head[:])
+		if length == 0 || length > maxFrame {
+			return good, errCut
+		}
+		if cap(body) < int(length) {
+			body = make([]byte, length)
+		}
+		body = body[:length]
+		if _, err := io.ReadFull(buffered, body); err != nil {
+			return good, cutOr(err)
+		}
+		if crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != binary.LittleEndian.Uint32(head[4:]) {
+			return good, errCut
+		}
+		if err := see(body[0], body[1:]); err != nil {
+			return good, err
+		}
+		good += frameHead + int64(length)
+	}
+}
+
+func cutOr(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return errCut
+	}
+	return fmt.Errorf("reading append-only file: %w", err)
+}
+
+// dictionary is what the explaining frames of a file say.
+type dictionary struct {
+	zones   map[uint32]string
+	sources map[uint16][2]string
+}
+
+func newDictionary() *dictionary {
+	return &dictionary{zones: map[uint32]string{}, sources: map[uint16][2]string{}}
+}
+
+func (d *dictionary) zone(id uint32) string { return d.zones[id] }
+func (d *dictionary) source(id uint16) (name, node string) {
+	s := d.sources[id]
+	return s[0], s[1]
+}
+
+// learn takes an explaining frame.
+func (d *dictionary) learn(kind byte, payload []byte) {
+	switch {
+	case kind == frameZone && len(payload) >= 4:
+		d.zones[binary.LittleEndian.Uint32(payload)] = string(payload[4:])
+	case kind == frameSource && len(payload) >= 3 && len(payload) >= 3+int(payload[2]):
+		n := 3 + int(payload[2])
+		d.sources[binary.LittleEndian.Uint16(payload)] = [2]string{string(payload[3:n]), string(payload[n:])}
+	}
+}
+
+// readLog gives every row of an append-only file whose reader stands at its beginning.
+func readLog(r io.Reader, see func(Row) error) (good int64, err error) {
+	magic := make([]byte, len(walMagic))
+	if n, err := io.ReadFull(r, magic); err != nil || string(magic) != walMagic {
+		if n == 0 {
+			return 0, nil // created, and then the power went
+		}
+		return 0, errCut
+	}
+	d := newDictionary()
+	t := newTranslator(d.zone, d.source)
+	good, err = readFrames(r, func(kind byte, payload []byte) error {
+		if kind != frameRows {
+			d.learn(kind, payload)
+			return nil
+		}
+		return t.rows(payload, see)
+	})
+	return good + int64(len(walMagic)), err
+}
+
+func (t *translator) rows(payload []byte, see func(Row) error) error {
+	var q event.Query
+	for rest, ok := nextRow(payload, &q); ok; rest, ok = nextRow(rest, &q) {
+		if err := see(t.row(&q)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
