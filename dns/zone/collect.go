@@ -40,6 +40,7 @@ type collector struct {
 	warnings []Warning
 	dropped  int
 	apex     wire.Name
+	emit     func(Record) error // takes records in place of all that, if not nil
 }
 
 // run is a part of both trees in order.
@@ -225,9 +226,7 @@ func (c *collector) packNode(refs []ref, b *builder) {
 	}
 	at := start + keyEnd(b.items[start:])
 	b.items[at] |= flags
-	if flags&flagNSEC != 0 {
-		t.nsecs = 1
-	}
+	t.flags(flags)
 	b.seal(start, t)
 }
 

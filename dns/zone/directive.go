@@ -10,6 +10,7 @@ import (
 
 // directive obeys a line that begins with $.
 func (p *parser) directive() error {
+	p.inDirective = true
 	name := strings.ToUpper(string(p.tok.text))
 	start := p.tok
 	if err := p.next(); err != nil {
@@ -125,7 +126,7 @@ func (p *parser) includeFile(file string, origin wire.Name, at token) error {
 	}
 	inner := &parser{
 		lexer: lexer{file: p.load.resolve(p.lexer.file, file), line: 1},
-		state: p.state, class: p.class, classKnown: p.classKnown, load: p.load, out: p.out, fileDepth: p.fileDepth + 1,
+		state: p.state, class: p.class, classKnown: p.classKnown, load: p.load, out: p.out, fileDepth: p.fileDepth + 1, bad: p.bad,
 	}
 	inner.origin, inner.complete = origin, true
 	if p.set.owner {

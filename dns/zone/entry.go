@@ -28,6 +28,7 @@ const (
 	flagOwner             // the owner is spelled out
 	flagHash              // the key is a raw hash
 	flagUpper             // the hash was written in upper case
+	flagCNAME             // CNAME
 )
 
 func entryKey(e []byte) []byte {
@@ -83,6 +84,8 @@ func setFlags(t wire.Type, apex bool) byte {
 		}
 	case wire.TypeDNAME:
 		return flagDNAME
+	case wire.TypeCNAME:
+		return flagCNAME
 	case wire.TypeNSEC, wire.TypeNSEC3:
 		return flagNSEC
 	}
@@ -159,9 +162,7 @@ func nextSet(b []byte) (s RRset, rest []byte) {
 // entryTotals counts what one entry adds to its page.
 func entryTotals(e []byte) totals {
 	t := totals{names: 1, bytes: int64(len(e) + 2)}
-	if entryFlags(e)&flagNSEC != 0 {
-		t.nsecs = 1
-	}
+	t.flags(entryFlags(e))
 	for b := e[setsAt(e):]; len(b) > 0; {
 		var s RRset
 		s, b = nextSet(b)

@@ -364,7 +364,11 @@ func (l *loader) build() (*Zone, error) {
 	l.warnings = append(l.warnings, c.warnings...)
 	l.dropped += c.dropped
 	class, _ := l.classNow()
-	return version(l.apex, class, trees[0], trees[1])
+	z, err := version(l.apex, class, trees[0], trees[1])
+	if err != nil {
+		return nil, err
+	}
+	return z, z.sound()
 }
 
 // allWarnings are the first maxWarnings, and a last one that counts the others.

@@ -23,10 +23,11 @@ func (n Node) Key() []byte { return entryKey(n.entry) }
 // IsZero tells whether n is no node.
 func (n Node) IsZero() bool { return n.entry == nil }
 
-// IsApex, IsCut (NS below the apex), HasDNAME, HasNSEC and IsNSEC3 (a node of the NSEC3 tree) cost nothing.
+// IsApex, IsCut (NS below the apex), HasDNAME, HasCNAME, HasNSEC and IsNSEC3 (a node of the NSEC3 tree) cost nothing.
 func (n Node) IsApex() bool   { return n.entry[0] == 0 && n.flags&flagHash == 0 }
 func (n Node) IsCut() bool    { return n.flags&flagCut != 0 }
 func (n Node) HasDNAME() bool { return n.flags&flagDNAME != 0 }
+func (n Node) HasCNAME() bool { return n.flags&flagCNAME != 0 }
 func (n Node) HasNSEC() bool  { return n.flags&(flagNSEC|flagHash) == flagNSEC }
 func (n Node) IsNSEC3() bool  { return n.flags&flagHash != 0 }
 

@@ -20,14 +20,27 @@ type page struct {
 
 // totals are sums over the entries at or below a page.
 type totals struct {
-	names, records, nsecs int
-	bytes                 int64
+	names, records int
+	nsecs          int // names with NSEC, hashes with NSEC3
+	aliases        int // names with CNAME or DNAME
+	bytes          int64
+}
+
+// flags counts one entry with these flags.
+func (t *totals) flags(f byte) {
+	if f&flagNSEC != 0 {
+		t.nsecs = 1
+	}
+	if f&(flagCNAME|flagDNAME) != 0 {
+		t.aliases = 1
+	}
 }
 
 func (t *totals) add(o totals) {
 	t.names += o.names
 	t.records += o.records
 	t.nsecs += o.nsecs
+	t.aliases += o.aliases
 	t.bytes += o.bytes
 }
 

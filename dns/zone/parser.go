@@ -43,6 +43,10 @@ type parser struct {
 	fileDepth int
 	generated int // records of a $GENERATE line: its own place is reported
 
+	// Scan only.
+	bad         func(error) bool
+	inDirective bool
+
 	// Scratch.
 	text  []byte
 	types []wire.Type
@@ -55,6 +59,9 @@ func (errNeedState) Error() string { return "the record depends on the block bef
 
 // records reads to the end of the text.
 func (p *parser) records() error {
+	if p.bad != nil {
+		return p.recordsLeniently()
+	}
 	for {
 		more, err := p.record()
 		if err != nil || !more {
@@ -221,9 +228,18 @@ func (p *parser) data(t wire.Type, ttl uint32, hasTTL bool) error {
 		p.out.abandon()
 		return err
 	}
+	if p.out.emit != nil {
+		err = p.out.emit(Record{Owner: p.name, Type: t, TTL: ttl, RData: rdata})
+		p.out.abandon()
+		return err
+	}
 	if p.offside {
 		p.out.abandon()
 		return p.outside(t)
+	}
+	if t == wire.TypeSOA && len(p.name) != len(p.load.apex) {
+		p.out.abandon()
+		return p.errorf("the SOA record belongs to %v and not to the top of the zone", wire.Name(p.name))
 	}
 	covered := coveredBy(t, rdata)
 	placed := t

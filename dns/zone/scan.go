@@ -42,7 +42,8 @@ type token struct {
 type tokenKind uint8
 
 const (
-	tokenEnd    tokenKind = iota // end of the record: a line end outside parentheses, or of the text
+	tokenBroken tokenKind = iota // what an error is about
+	tokenEnd                     // end of the record: a line end outside parentheses, or of the text
 	tokenWord                    // may hold ="..." with the quotes
 	tokenQuoted                  // text between quotes, without them
 )

@@ -19,6 +19,13 @@ func (p *parser) special(dst []byte, t wire.Type) ([]byte, error) {
 		return p.wellKnown(dst)
 	case wire.TypeATMA:
 		return p.atma(dst)
+	case wire.TypeLOC:
+		return p.location(dst)
+	case wire.TypeAPL:
+		return p.prefixes(dst)
+	}
+	if err := p.need("data"); err != nil {
+		return dst, err
 	}
 	text := make([]byte, 0, 256)
 	text = append(append(text, "x. 0 IN "...), t.String()...)
@@ -65,6 +72,9 @@ func foreignRData(text string, origin wire.Name) ([]byte, error) {
 
 // appendForeignText has miekg/dns write RDATA; ok is false where it cannot.
 func appendForeignText(dst []byte, t wire.Type, rdata []byte) (out []byte, ok bool) {
+	if t == wire.TypeAPL {
+		return appendPrefixes(dst, rdata)
+	}
 	msg := []byte{0}
 	msg = binary.BigEndian.AppendUint16(msg, uint16(t))
 	msg = append(msg, 0, 1, 0, 0, 0, 0)
@@ -93,17 +103,29 @@ func checkSpecial(t wire.Type, rdata []byte) error {
 			return wire.ErrRData
 		}
 		return nil
+	case wire.TypeHIP:
+		// RFC 8005, Section 5: length of the HIT, algorithm, length of the key, HIT, key, servers.
+		if len(rdata) < 4 || 4+int(rdata[0])+int(binary.BigEndian.Uint16(rdata[2:])) > len(rdata) {
+			return wire.ErrRData
+		}
+	case wire.TypeAPL:
+		if _, ok := appendPrefixes(nil, rdata); !ok {
+			return wire.ErrRData
+		}
+		return nil
+	case wire.TypeLOC:
+		if len(rdata) != 16 || rdata[0] != 0 {
+			return wire.ErrRData
+		}
+		return nil
 	case wire.TypeIPSECKEY:
 		// RFC 4025, Section 2.4: algorithm 0 says that no key is present.
 		if len(rdata) < 3 || rdata[1] > 3 || rdata[2] == 0 && rdata[1] == 0 && len(rdata) > 3 {
 			return wire.ErrRData
 		}
 	}
-	if len(rdata) == 0 && t != wire.TypeAPL {
-		return wire.ErrRData
-	}
 	if len(rdata) == 0 {
-		return nil
+		return wire.ErrRData
 	}
 	if _, ok := appendForeignText(nil, t, rdata); !ok {
 		return wire.ErrRData
