@@ -74,9 +74,9 @@ type slot struct {
 // header of an entry in a chunk: stamp 12, tag 4, flags 2, counts 6, key length 2, body length 2.
 const entryHeader = 28
 
-// New returns a table that uses at most about size octets.
+// New returns a table that uses at most about size octets; below a chunk of 1 MiB it keeps nothing.
 func New(size int) *Table {
-	return &Table{slots: make([]slot, firstSlots), room: max(1, min(size/chunkSize, 1<<16-1))}
+	return &Table{slots: make([]slot, firstSlots), room: min(max(size, 0)/chunkSize, 1<<16-1)}
 }
 
 // Find looks for the answer to q: (name in any case, type, DO). The Answer's Body points into the table and is valid until
