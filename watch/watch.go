@@ -142,8 +142,8 @@ func (w *Watch) pass(rings []*watched) (fullest float64) {
 	return fullest
 }
 
-// smallestRecord is the least an observation takes in a ring; see event.Ring.
-const smallestRecord = 92
+// smallestRecord is the least an observation takes in a ring: its header and padding, see event.Ring.
+const smallestRecord = 96
 
 // turn hands one batch of one ring to gauge, trail and detect.
 func (w *Watch) turn(r *event.Ring) int {
@@ -179,6 +179,9 @@ func (w *Watch) tick(now time.Time) {
 	load.Ring, load.Dropped = w.fullest, dropped-w.lost
 	w.fullest, w.lost = 0, dropped
 	p.Gauge.Tick(now, load)
+	if p.Log != nil {
+		p.Log.Flush() // what a busy log left for later
+	}
 	for _, d := range p.Detectors {
 		d.Tick(now, p.Findings.Report)
 	}
