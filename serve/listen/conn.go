@@ -285,7 +285,7 @@ func (c *conn) answer() error {
 	one := c.server.free.take()
 	used, taken, replies := 0, 0, 0
 	var transfer []byte
-	for taken+2 <= c.have && used <= 2+MaxMessage && transfer == nil && c.queries < c.limits.Queries {
+	for taken+2 <= c.have && used < turn && transfer == nil && c.queries < c.limits.Queries {
 		size := 2 + int(binary.BigEndian.Uint16(c.in[taken:]))
 		if size < 2+shortestMessage || taken+size > c.have {
 			break
@@ -304,8 +304,13 @@ func (c *conn) answer() error {
 		c.counters.received.Add(1)
 	}
 	// The lane is shared: it is given back before the client, who may be slow, is written to.
-	if c.server.memory.Add(int64(used)) > c.limits.StreamMemory {
-		c.server.memory.Add(int64(-used))
+	// Short replies are not charged: Limits.Connections bounds them, and who asks for little must not suffer from who asks for much.
+	charge := int64(0)
+	if used > shortReplies {
+		charge = int64(used)
+	}
+	if charge > 0 && c.server.memory.Add(charge) > c.limits.StreamMemory {
+		c.server.memory.Add(-charge)
 		c.server.free.give(one)
 		return errLong
 	}
@@ -313,7 +318,7 @@ func (c *conn) answer() error {
 	c.server.free.give(one)
 	c.consume(taken)
 	err := c.write(out, replies)
-	c.server.memory.Add(int64(-used))
+	c.server.memory.Add(-charge)
 	giveReply(out)
 	if err == nil && transfer != nil {
 		err = c.transfer(transfer)

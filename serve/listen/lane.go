@@ -12,8 +12,13 @@ type lane struct {
 	out      []byte
 }
 
-// streamRoom leaves room for a longest reply behind half a buffer of replies to the same connection.
-const streamRoom = 2 * (2 + MaxMessage)
+const (
+	// turn is how many octets of replies a connection may gather before others get the lane. Stops a client that asks for
+	// much from making the rest wait.
+	turn = 16 << 10
+	// streamRoom leaves room for a longest reply behind a turn that is almost over.
+	streamRoom = turn + 2 + MaxMessage
+)
 
 // lanes are the free lanes for streams. Waiting goroutines get one in the order they came.
 type lanes chan *lane

@@ -13,8 +13,8 @@ import (
 // portTries is how often a port that the system chose for one protocol is tried for the other.
 const portTries = 16
 
-// open binds all sockets of a place. old is what is open already: sharing a port with ourselves is not a conflict.
-func (s *Server) open(p place, c Config, old map[place]*group) (*group, error) {
+// openGroup binds all sockets of a place. old is what is open already: sharing a port with ourselves is not a conflict.
+func (s *Server) openGroup(p place, c Config, old map[place]*group) (*group, error) {
 	for try := 1; ; try++ {
 		g, err := s.openOnce(p, c, old)
 		if err == nil || p.at.Port() != 0 || try == portTries || !errors.Is(err, syscall.EADDRINUSE) {

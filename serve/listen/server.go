@@ -2,11 +2,11 @@ package listen
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +25,7 @@ type Server struct {
 	// Read by workers and connections, swapped by Reload.
 	settings     atomic.Pointer[settings]
 	certificates atomic.Pointer[certificates]
-	groups       atomic.Pointer[map[place]*group]
+	open         atomic.Pointer[opened]
 
 	// Shared by all connections.
 	table     *table
@@ -37,11 +37,15 @@ type Server struct {
 	work      sync.WaitGroup // connections and workers
 
 	// The owner's.
-	mu      sync.Mutex // guards the rest; taken by Start, Reload, Drain and Close only
-	config  Config
-	tls     *tls.Config
-	stop    context.CancelFunc // ends the certificate watch
-	retired udpCounters        // of UDP sockets that a reload closed
+	mu     sync.Mutex // guards the rest; taken by Start, Reload, Drain and Close only
+	config Config
+	stop   context.CancelFunc // ends the certificate watch
+}
+
+// opened is what listens. It is never changed, only replaced whole, so that Statistics sees every total once.
+type opened struct {
+	groups  map[place]*group
+	retired []*udpCounters // of sockets that a reload closed
 }
 
 // place is one configured address: the identity of its sockets over reloads.
@@ -88,7 +92,7 @@ func New(c Config, answerer func() Answerer, streamer Streamer, log *slog.Logger
 		s.udpLanes = append(s.udpLanes, &lane{answerer: answerer()})
 	}
 	s.free = newLanes(c.Workers, answerer)
-	s.groups.Store(&map[place]*group{})
+	s.open.Store(&opened{})
 	return s, nil
 }
 
@@ -132,7 +136,7 @@ func (s *Server) Reload(c Config) error {
 // Addresses are the bound addresses of a configured one, with the port that the system chose for port 0.
 func (s *Server) Addresses() []Address {
 	var all []Address
-	for p, g := range *s.groups.Load() {
+	for p, g := range s.open.Load().groups {
 		all = append(all, Address{Service: string(p.service), Configured: p.at, Bound: g.bound})
 	}
 	return all
@@ -153,7 +157,7 @@ func (s *Server) Drain(ctx context.Context) error {
 		return nil
 	}
 	s.draining.Store(true)
-	drainAll(ctx, *s.groups.Load())
+	drainAll(ctx, s.open.Load().groups)
 	done := make(chan struct{})
 	s.stop()
 	go func() { s.work.Wait(); close(done) }()
@@ -183,7 +187,7 @@ func (s *Server) Close() {
 
 // end closes what is open and waits for its goroutines. A Streamer that does not return is left behind after a second.
 func (s *Server) end(done <-chan struct{}) {
-	for _, g := range *s.groups.Load() {
+	for _, g := range s.open.Load().groups {
 		for _, e := range g.endpoints {
 			e.close()
 		}
@@ -195,7 +199,8 @@ func (s *Server) end(done <-chan struct{}) {
 	case <-time.After(time.Second):
 	}
 	s.stop = nil
-	s.groups.Store(&map[place]*group{})
+	last := s.open.Load()
+	s.open.Store(&opened{retired: retire(last.retired, last.groups)})
 }
 
 // apply makes the running state what c says.
@@ -204,59 +209,65 @@ func (s *Server) apply(c Config) error {
 	if err != nil {
 		return err
 	}
-	old := *s.groups.Load()
-	wanted := c.places()
-	next := make(map[place]*group, len(wanted))
+	now := s.open.Load()
 	// Connections on a new socket must find the new settings and certificate.
 	before, certsBefore := s.settings.Load(), s.certificates.Load()
 	s.settings.Store(c.settings())
 	s.certificates.Store(certs)
-	for _, p := range wanted {
-		if g, ok := old[p]; ok {
-			next[p] = g
-			continue
-		}
-		if _, ok := next[p]; ok {
-			continue
-		}
-		g, err := s.open(p, c, old)
-		if err != nil {
-			s.settings.Store(before)
-			s.certificates.Store(certsBefore)
-			closeAll(next, old)
-			return err
-		}
-		next[p] = g
+	next, err := s.openAll(c, now.groups)
+	if err != nil {
+		s.settings.Store(before)
+		s.certificates.Store(certsBefore)
+		return err
 	}
-	s.config = c
-	s.groups.Store(&next)
 	removed := make(map[place]*group)
-	for p, g := range old {
+	for p, g := range now.groups {
 		if next[p] == nil {
 			removed[p] = g
 		}
 	}
+	s.config = c
+	s.open.Store(&opened{groups: next, retired: retire(now.retired, removed)})
 	if len(removed) > 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), c.Limits.Idle)
 		defer cancel()
 		drainAll(ctx, removed)
-		s.retire(removed)
 	}
 	return nil
 }
 
-// retire keeps the totals of sockets that are gone.
-func (s *Server) retire(removed map[place]*group) {
+// openAll returns the groups that c wants: those of old that stay, and new ones. On error the new ones are closed again.
+func (s *Server) openAll(c Config, old map[place]*group) (map[place]*group, error) {
+	next := make(map[place]*group)
+	for _, p := range c.places() {
+		if next[p] != nil {
+			continue // named twice
+		}
+		if next[p] = old[p]; next[p] != nil {
+			continue
+		}
+		g, err := s.openGroup(p, c, old)
+		if err != nil {
+			delete(next, p)
+			giveUp(next, old)
+			return nil, err
+		}
+		next[p] = g
+	}
+	return next, nil
+}
+
+// retire adds the counters of removed UDP sockets to a list, so that totals never go back.
+func retire(list []*udpCounters, removed map[place]*group) []*udpCounters {
+	list = slices.Clone(list)
 	for _, g := range removed {
 		for _, e := range g.endpoints {
 			if u, ok := e.(*udpSocket); ok {
-				s.retired.received.Add(u.counters.received.Load())
-				s.retired.sent.Add(u.counters.sent.Load())
-				s.retired.sendErrors.Add(u.counters.sendErrors.Load())
-				s.retired.refused.Add(u.counters.refused.Load())
+				list = append(list, &u.counters)
 			}
 		}
 	}
+	return list
 }
 
 func (c Config) places() []place {
@@ -289,15 +300,17 @@ func (c Config) settings() *settings {
 // reservedDescriptors are left to zone files, logs and outgoing connections when RLIMIT_NOFILE is the bound.
 const reservedDescriptors = 256
 
-func closeAll(groups, except map[place]*group) {
+// giveUp closes the groups that are not in old. They may have received queries already, which are answered.
+func giveUp(groups, old map[place]*group) {
+	fresh := make(map[place]*group)
 	for p, g := range groups {
-		if except[p] == g {
-			continue
-		}
-		for _, e := range g.endpoints {
-			e.close()
+		if old[p] != g {
+			fresh[p] = g
 		}
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	drainAll(ctx, fresh)
 }
 
 func drainAll(ctx context.Context, groups map[place]*group) {

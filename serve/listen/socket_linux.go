@@ -22,7 +22,7 @@ func (s *Server) openUDP(at netip.AddrPort, receiveBuffer int) ([]endpoint, neti
 			return nil, at, err
 		}
 		at = bound // port 0 is chosen once
-		sockets = append(sockets, &udpSocket{server: s, worker: n, local: at, wildcard: at.Addr().IsUnspecified(),
+		sockets = append(sockets, &udpSocket{server: s, worker: n, local: at, wildcard: at.Addr().IsUnspecified(), pin: s.config.PinCPUs,
 			done: make(chan struct{}), open: true, fd: fd})
 	}
 	var all []endpoint

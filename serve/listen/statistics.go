@@ -79,8 +79,11 @@ func (s *Server) Statistics() Statistics {
 	for i := range s.counters {
 		r.Transports[i] = s.counters[i].read()
 	}
-	s.retired.addTo(&r.Transports[event.UDP])
-	for _, g := range *s.groups.Load() {
+	now := s.open.Load()
+	for _, c := range now.retired {
+		c.addTo(&r.Transports[event.UDP])
+	}
+	for _, g := range now.groups {
 		for _, e := range g.endpoints {
 			if u, ok := e.(*udpSocket); ok {
 				u.counters.addTo(&r.Transports[event.UDP])

@@ -26,6 +26,7 @@ type udpSocket struct {
 	worker   int
 	local    netip.AddrPort
 	wildcard bool
+	pin      bool
 	counters udpCounters
 	stopping atomic.Int32 // 0, stopDrain, stopNow
 	done     chan struct{}
@@ -103,7 +104,7 @@ func (u *udpSocket) run() {
 	defer u.server.work.Done()
 	defer close(u.done)
 	runtime.LockOSThread() // without unlock: the thread ends with the goroutine, its CPU mask with it
-	if u.server.config.PinCPUs {
+	if u.pin {
 		pinThread(u.worker)
 	}
 	b := newBatch(u.local, u.wildcard)
