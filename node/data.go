@@ -25,6 +25,8 @@ const (
 	journalDir  = "journal"
 	logDir      = "log"
 	figuresDir  = "tsdb"
+
+	findingsFile = "findings.jsonl"
 )
 
 // Data is an opened data folder: locked, of a known format.

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"anyu/node"
+)
+
+func runBackup(args []string, std streams) int {
+	f := flag.NewFlagSet("anyu backup DIR", flag.ContinueOnError)
+	data := f.String("data", defaultData, "`DIR` of the data folder")
+	return copyData(f, data, args, std, func(dir string, tell func(string, int64)) (int, int64, error) {
+		return node.Backup(*data, dir, tell)
+	})
+}
+
+func runRestore(args []string, std streams) int {
+	f := flag.NewFlagSet("anyu restore DIR", flag.ContinueOnError)
+	data := f.String("data", defaultData, "`DIR` of the data folder to restore into")
+	return copyData(f, data, args, std, func(dir string, tell func(string, int64)) (int, int64, error) {
+		return node.Restore(dir, *data, tell)
+	})
+}
+
+// copyData runs a backup or a restore and tells what it does once it has taken a while.
+func copyData(f *flag.FlagSet, data *string, args []string, std streams, do func(string, func(string, int64)) (int, int64, error)) int {
+	words, status, ok := parse(f, args, std)
+	if !ok {
+		return status
+	}
+	if len(words) != 1 {
+		return fail(std, errors.New("name one folder: the backup's"))
+	}
+	next := time.Now().Add(time.Second)
+	total := int64(0)
+	files, size, err := do(words[0], func(name string, n int64) {
+		if total += n; time.Now().After(next) {
+			next = time.Now().Add(time.Second)
+			fmt.Fprintf(std.err, "%d MB copied, now %s\n", total/1e6, name)
+		}
+	})
+	if err != nil {
+		return fail(std, err)
+	}
+	fmt.Fprintf(std.out, "%d files, %d octets: %s and %s hold the same state\n", files, size, *data, words[0])
+	return done
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"anyu/node"
+)
+
+// defaultData is where serve keeps its data when nobody says otherwise.
+const defaultData = "./anyu-data"
+
+func runControl(args []string, std streams) int {
+	f := flag.NewFlagSet("anyu control status|zones|reload", flag.ContinueOnError)
+	data := f.String("data", defaultData, "`DIR` of the running node's data folder")
+	asJSON := f.Bool("json", false, "print JSON")
+	all := f.Bool("all", false, "reload: read every zone file, changed or not")
+	words, status, ok := parse(f, args, std)
+	if !ok {
+		return status
+	}
+	if len(words) == 0 {
+		return fail(std, errors.New("control takes a command: status, zones, reload"))
+	}
+	if *all {
+		words = append(words, "all")
+	}
+	result, err := node.Control(*data, words[0], words[1:]...)
+	if err != nil {
+		fmt.Fprintf(std.err, "anyu: %v\n", err)
+		if errors.Is(err, node.ErrNotRunning) || words[0] != "reload" {
+			return failed
+		}
+		return notRight
+	}
+	if *asJSON {
+		var out bytes.Buffer
+		json.Indent(&out, result, "", "  ")
+		fmt.Fprintln(std.out, out.String())
+		return done
+	}
+	return show(words[0], result, std)
+}
+
+// show prints a result for people.
+func show(command string, result json.RawMessage, std streams) int {
+	w := tabwriter.NewWriter(std.out, 2, 0, 2, ' ', 0)
+	defer w.Flush()
+	switch command {
+	case "status":
+		var s node.Status
+		if err := json.Unmarshal(result, &s); err != nil {
+			return fail(std, err)
+		}
+		fmt.Fprintf(w, "node\t%s\nversion\t%s\nrunning since\t%s\n", s.Node, s.Version, s.Started.Local().Format("2006-01-02 15:04:05 -07:00"))
+		for _, l := range s.Listening {
+			fmt.Fprintf(w, "listening\t%s %s\n", l.Service, l.Address)
+		}
+		fmt.Fprintf(w, "zones\t%d, %d with problems\n", s.Zones, s.ZoneProblems)
+		fmt.Fprintf(w, "queries, last minute\t%.1f/s\n", s.PerSecond)
+		fmt.Fprintf(w, "success, last minute\t%s\n", percent(s.Success))
+		fmt.Fprintf(w, "open findings\t%d\n", s.OpenFindings)
+		fmt.Fprintf(w, "observations dropped\t%d\n", s.Dropped)
+	case "zones":
+		var list []node.ZoneState
+		if err := json.Unmarshal(result, &list); err != nil {
+			return fail(std, err)
+		}
+		fmt.Fprintln(w, "ZONE\tROLE\tSTATE\tSERIAL\tRECORDS\tLOADED\tPROBLEM")
+		for _, z := range list {
+			loaded := "-"
+			if !z.Loaded.IsZero() {
+				loaded = z.Loaded.Local().Format(time.DateTime)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", z.Name, z.Role, z.State, z.Serial, z.Records, loaded, z.Error)
+		}
+	default:
+		fmt.Fprintln(w, string(bytes.Trim(result, `"`)))
+	}
+	return done
+}
+
+func percent(share *float64) string {
+	if share == nil {
+		return "no queries"
+	}
+	return fmt.Sprintf("%.3f %%", *share*100)
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"anyu/config"
+	"anyu/node"
+)
+
+// list is a flag that may be given several times.
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, " ") }
+func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+
+// serveFlags are short forms of configuration keys; they win over the file.
+type serveFlags struct {
+	file, http, data          string
+	dns, zones, allow         list
+	workers                   int
+	noLimits, noQueryLog, lab bool
+	verbose                   bool
+}
+
+func (s *serveFlags) define(f *flag.FlagSet) {
+	f.StringVar(&s.file, "config", "", "YAML `FILE` to read the configuration from")
+	f.Var(&s.dns, "dns", "`ADDR:PORT` to answer on, UDP and TCP (default 127.0.0.1:5300); may be repeated")
+	f.StringVar(&s.http, "http", "", "`ADDR:PORT` of the console (default 127.0.0.1:8053), or off")
+	f.StringVar(&s.data, "data", "", "`DIR` for history, journals and accounts (default ./anyu-data)")
+	f.IntVar(&s.workers, "workers", 0, "number of UDP workers (default: the CPUs the process may use)")
+	f.BoolVar(&s.noLimits, "no-limits", false, "switch rate limits off, for measurements")
+	f.BoolVar(&s.noQueryLog, "no-query-log", false, "keep no query log, for measurements")
+	f.Var(&s.zones, "zone", "`NAME=FILE` of a zone to serve; may be repeated")
+	f.Var(&s.allow, "allow", "`PREFIX` that may use recursion; may be repeated")
+	f.BoolVar(&s.lab, "lab", false, "serve demonstration zones to simulated clients, so that there is something to see")
+	f.BoolVar(&s.verbose, "verbose", false, "log debugging messages too")
+}
+
+// apply puts the flags over a configuration.
+func (s *serveFlags) apply(c *config.Config) error {
+	if s.data != "" {
+		c.Data = s.data
+	}
+	if s.workers != 0 {
+		c.Listen.Workers = s.workers
+	}
+	if len(s.dns) > 0 {
+		c.Listen.DNS = nil
+		for _, a := range s.dns {
+			addr, err := netip.ParseAddrPort(a)
+			if err != nil {
+				return fmt.Errorf("--dns %s: write address and port, for example 127.0.0.1:53 or [::1]:53", a)
+			}
+			c.Listen.DNS = append(c.Listen.DNS, addr)
+		}
+	}
+	if s.http == "off" {
+		c.Console.Off = true
+	} else if s.http != "" {
+		addr, err := netip.ParseAddrPort(s.http)
+		if err != nil {
+			return fmt.Errorf("--http %s: write address and port, for example 127.0.0.1:8053, or off", s.http)
+		}
+		c.Console.Listen = addr
+	}
+	for _, p := range s.allow {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return fmt.Errorf("--allow %s: write a prefix, for example 192.0.2.0/24", p)
+		}
+		c.Clients.Recursion = append(c.Clients.Recursion, prefix)
+	}
+	return s.applyZones(c)
+}
+
+// applyZones adds the zones of --zone; one with a name that the file has takes its place.
+func (s *serveFlags) applyZones(c *config.Config) error {
+	for _, z := range s.zones {
+		name, file, ok := strings.Cut(z, "=")
+		if !ok || name == "" || file == "" {
+			return fmt.Errorf("--zone %s: write NAME=FILE, for example --zone example.org=example.org.zone", z)
+		}
+		kept := c.Zones[:0]
+		for _, have := range c.Zones {
+			if !strings.EqualFold(strings.TrimSuffix(have.Name, "."), strings.TrimSuffix(name, ".")) {
+				kept = append(kept, have)
+			}
+		}
+		c.Zones = append(kept, config.Zone{Name: name, File: file})
+	}
+	c.Default()
+	return c.Check()
+}
+
+// read gives the configuration of file and flags.
+func (s *serveFlags) read() (*config.Config, error) {
+	c := new(config.Config)
+	if s.file != "" {
+		var err error
+		if c, err = config.Read(s.file); err != nil {
+			return nil, err
+		}
+	}
+	c.Default()
+	if err := s.apply(c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func runServe(args []string, std streams) int {
+	var s serveFlags
+	f := flag.NewFlagSet("anyu serve", flag.ContinueOnError)
+	s.define(f)
+	words, status, ok := parse(f, args, std)
+	if !ok {
+		return status
+	}
+	if len(words) > 0 {
+		return fail(std, fmt.Errorf("serve takes flags only, not %q; zones are given as --zone NAME=FILE", words[0]))
+	}
+	level := slog.LevelInfo
+	if s.verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level}))
+	n, err := node.New(node.Options{
+		Read: s.read, NoLimits: s.noLimits, NoQueryLog: s.noQueryLog, Lab: s.lab, Version: fullVersion(), Log: log, Out: std.out,
+	})
+	if err != nil {
+		return fail(std, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
+	go func() {
+		for range reload {
+			if err := n.Reload(ctx, false); err != nil {
+				log.Error("reload", "error", err)
+			}
+		}
+	}()
+	if err := n.Run(ctx); err != nil {
+		return fail(std, err)
+	}
+	return done
+}

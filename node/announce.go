@@ -1,0 +1,42 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+)
+
+// announce prints the first lines: where we listen, what is kept about clients and how to change that, and what to do next.
+func (n *Node) announce() {
+	w, c := n.opts.Out, n.config
+	fmt.Fprintf(w, "anyu 安域 %s, node %s, data in %s\n", n.opts.Version, c.Node, n.data.Dir)
+	s := n.Status()
+	var doors []string
+	for _, l := range s.Listening {
+		doors = append(doors, l.Service+" "+l.Address)
+	}
+	fmt.Fprintf(w, "answers on   %s\n", strings.Join(doors, ", "))
+	if !c.Console.Off {
+		fmt.Fprintf(w, "console      http://%s\n", c.Console.Listen)
+	}
+	if n.trail != nil && *c.Log.Queries && !n.opts.NoQueryLog {
+		fmt.Fprintf(w, "query log    every query is logged with the client's address for %d days in %s\n", c.Log.Days, n.data.Path(logDir))
+		fmt.Fprintf(w, "             change it: log: {queries: false} or log: {days: N} in the configuration, or --no-query-log\n")
+	} else {
+		fmt.Fprintf(w, "query log    off\n")
+	}
+	if n.opts.NoLimits {
+		fmt.Fprintf(w, "limits       OFF: rate limits are switched off by --no-limits, for measurements only\n")
+	}
+	if len(c.Zones) > 0 {
+		fmt.Fprintf(w, "zones        %d, being read; anyu control zones --data %s shows them\n", len(c.Zones), n.data.Dir)
+		return
+	}
+	fmt.Fprintf(w, "zones        none yet: other names are REFUSED. Next: anyu serve --zone example.org=FILE, or anyu serve --lab to look around\n")
+	for _, l := range s.Listening {
+		if l.Service == "dns" {
+			host, port, _ := strings.Cut(l.Address, ":")
+			fmt.Fprintf(w, "try          dig @%s -p %s localhost\n", host, port)
+			break
+		}
+	}
+}

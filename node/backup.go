@@ -1,0 +1,112 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Backup copies the state of a data folder into an empty or new folder: accounts, secrets, findings, journals, the query
+// log's finished segments, figures. It may run while the node runs: files are either append-only, replaced by rename, or
+// finished. progress is told of each file; it may be nil.
+func Backup(from, to string, progress func(name string, size int64)) (files int, size int64, err error) {
+	if _, err := os.Stat(filepath.Join(from, formatFile)); err != nil {
+		return 0, 0, fmt.Errorf("backing up: %s is no data folder of anyu: %w", from, err)
+	}
+	if err := emptyFolder(to); err != nil {
+		return 0, 0, fmt.Errorf("backing up: %w", err)
+	}
+	return copyTree(from, to, progress)
+}
+
+// Restore puts a backup into a data folder that does not exist or is empty.
+func Restore(from, to string, progress func(name string, size int64)) (files int, size int64, err error) {
+	if _, err := os.Stat(filepath.Join(from, formatFile)); err != nil {
+		return 0, 0, fmt.Errorf("restoring: %s is no backup of anyu: %w", from, err)
+	}
+	if err := emptyFolder(to); err != nil {
+		return 0, 0, fmt.Errorf("restoring: %w: stop anyu and move the old folder away first", err)
+	}
+	files, size, err = copyTree(from, to, progress)
+	if err != nil {
+		return files, size, err
+	}
+	// Opening it checks the format, and that nobody uses it.
+	d, err := OpenData(to)
+	if err != nil {
+		return files, size, fmt.Errorf("restoring: %w", err)
+	}
+	return files, size, d.Close()
+}
+
+func emptyFolder(dir string) error {
+	list, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.MkdirAll(dir, 0o750)
+	}
+	if err == nil && len(list) > 0 {
+		return fmt.Errorf("the folder %s is not empty", dir)
+	}
+	return err
+}
+
+// copyTree copies what a node would need again. What vanishes while it is copied was replaced by something newer.
+func copyTree(from, to string, progress func(string, int64)) (files int, size int64, err error) {
+	err = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		base := d.Name()
+		switch {
+		case d.IsDir():
+			return os.MkdirAll(filepath.Join(to, rel), 0o750)
+		case !d.Type().IsRegular() || rel == lockFile || base == "lock" || strings.HasPrefix(base, ".new-"):
+			return nil
+		}
+		n, err := copyFile(path, filepath.Join(to, rel))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			files, size = files+1, size+n
+			if progress != nil {
+				progress(rel, n)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return files, size, fmt.Errorf("copying the data folder: %w", err)
+	}
+	return files, size, nil
+}
+
+// copyFile copies as much as the file held when it was opened: an append-only file may grow meanwhile.
+func copyFile(from, to string) (int64, error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return 0, err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return 0, err
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm())
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(out, io.LimitReader(in, info.Size()))
+	return n, errors.Join(err, out.Sync(), out.Close())
+}

@@ -1,0 +1,317 @@
+// Package node is the running node: it holds the configuration, checks, diffs and swaps it, owns the data folder, and starts
+// and stops the rooms in order: sockets and figures first, then zones, then history, so that answers never wait for
+// the past. Signals, the console and `anyu control` call it.
+//
+// It promises: a configuration or zone that is wrong is refused whole and the old one goes on; queries in hand are answered
+// before it stops; one node a data folder. It refuses to decide anything about DNS.
+//
+// Limits today: changing the node's name, data folder, workers or console address takes a restart, and reload says so.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"anyu/config"
+	"anyu/event"
+	"anyu/serve"
+	"anyu/serve/listen"
+	"anyu/watch"
+	"anyu/watch/detect"
+	"anyu/watch/findings"
+	"anyu/watch/gauge"
+	"anyu/watch/history"
+	"anyu/watch/load"
+	"anyu/watch/trail"
+)
+
+// Options are what a node is started with.
+type Options struct {
+	// Read gives the configuration, from file and flags; it is called at the start and at each reload.
+	Read func() (*config.Config, error)
+	// NoLimits and NoQueryLog are for measurements.
+	NoLimits, NoQueryLog bool
+	// Lab serves demonstration zones to simulated clients.
+	Lab     bool
+	Version string
+	Log     *slog.Logger
+	Out     io.Writer // the first lines, for people
+}
+
+const (
+	ringSize     = 4 << 20 // octets a UDP worker: some 20,000 observations
+	streamRing   = 1 << 20 // octets a stream worker
+	streamKept   = 4 << 20 // octets of compiled answers a stream worker
+	drainTime    = 10 * time.Second
+	tickInterval = time.Second
+)
+
+// Node is one running anyu.
+type Node struct {
+	opts    Options
+	started time.Time
+	data    *Data
+	names   *event.Names
+
+	mu     sync.Mutex // reload
+	config *config.Config
+
+	server   *serve.Server
+	listen   *listen.Server
+	zones    *zones
+	gauge    *gauge.Gauge
+	watch    *watch.Watch
+	findings *findings.Store
+	trail    *trail.Trail
+	history  *history.Store
+	registry *prometheus.Registry
+	control  *controlServer
+	systemd  systemd
+	secrets  secrets
+
+	stopWatch func()
+	work      sync.WaitGroup
+	ready     chan struct{}
+}
+
+// New checks the configuration and opens the data folder. Nothing is listening yet.
+func New(opts Options) (*Node, error) {
+	c, err := opts.Read()
+	if err != nil {
+		return nil, err
+	}
+	if c.Node == "" {
+		c.Node, _ = os.Hostname()
+	}
+	data, err := OpenData(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{
+		opts: opts, started: time.Now(), data: data, names: event.NewNames(), config: c, systemd: newSystemd(),
+		ready: make(chan struct{}),
+	}
+	if n.secrets, err = openSecrets(data, c); err != nil {
+		data.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// Run starts the node, serves until ctx ends, and drains.
+func (n *Node) Run(ctx context.Context) error {
+	defer n.data.Close()
+	if err := n.start(ctx); err != nil {
+		n.stop()
+		return err
+	}
+	n.announce()
+	loaded := n.zones.load(ctx, true)
+	if loaded != nil && ctx.Err() == nil {
+		n.opts.Log.Error("some zones are not served", "see", "anyu control zones")
+	}
+	close(n.ready)
+	n.systemd.tell("READY=1\nSTATUS=serving %d zones", len(n.config.Zones))
+	n.background(ctx)
+	<-ctx.Done()
+	n.systemd.tell("STOPPING=1")
+	n.stop()
+	return nil
+}
+
+// start opens what must be there before the first answer: findings, figures, sockets, the control socket.
+func (n *Node) start(ctx context.Context) (err error) {
+	c := n.config
+	n.gauge = gauge.New(n.names, c.Node)
+	if n.findings, err = findings.Open(n.data.Path(findingsFile), time.Now(), n.opts.Log); err != nil {
+		return err
+	}
+	n.openTrail()
+	meter := load.New(n.connections)
+	parts := watch.Parts{Gauge: n.gauge, Findings: n.findings, Load: func(now time.Time) gauge.Load { return n.measure(meter, now) }}
+	if n.trail != nil {
+		parts.Log = n.trail
+	}
+	parts.Detectors = []watch.Detector{detect.NewNXShare(n.names, c.Node)}
+	n.watch = watch.New(parts)
+	streamed := event.NewRing(streamRing)
+	n.watch.Add(streamed)
+
+	n.server = serve.New(n.answers(c), n.names, nil, streamed)
+	n.zones = &zones{server: n.server, findings: n.findings, log: n.opts.Log, node: c.Node, all: map[string]*primary{}}
+	n.zones.configure(c.Zones)
+	first := n.worker(ringSize, int(c.Answers.Compiled))
+	made := 0
+	answerer := func() listen.Answerer {
+		made++
+		if made == 1 {
+			return first
+		}
+		if made <= n.workers() {
+			return n.worker(ringSize, int(c.Answers.Compiled))
+		}
+		return n.worker(streamRing, streamKept)
+	}
+	if n.listen, err = listen.New(n.sockets(c), answerer, first, n.opts.Log); err != nil {
+		return err
+	}
+	if err := n.listen.Start(); err != nil {
+		return err
+	}
+	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { defer close(done); n.watch.Run(watching) }()
+	n.stopWatch = func() { cancel(); <-done }
+	n.openFigures()
+	if n.control, err = listenControl(n.data.Dir, n.handle); err != nil {
+		return err
+	}
+	n.work.Go(func() { n.control.serve(ctx) })
+	return nil
+}
+
+// worker makes an answerer with a ring of its own.
+func (n *Node) worker(ring, compiled int) *serve.Worker {
+	r := event.NewRing(ring)
+	n.watch.Add(r)
+	return n.server.NewWorker(r, compiled)
+}
+
+func (n *Node) workers() int {
+	if n.config.Listen.Workers > 0 {
+		return n.config.Listen.Workers
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// openTrail opens the query log. Without it answers go on: a full disk is no reason to stop.
+func (n *Node) openTrail() {
+	t, err := trail.Open(trail.Options{
+		Dir: n.data.Path(logDir), Node: n.config.Node, Off: n.opts.NoQueryLog || !*n.config.Log.Queries, Names: n.names, Source: n.gauge.Source,
+		Findings: n.findings, Retain: time.Duration(n.config.Log.Days) * 24 * time.Hour, MaxBytes: int64(n.config.Log.Space), Logger: n.opts.Log,
+	})
+	if err != nil {
+		n.opts.Log.Error("no query log", "error", err)
+		return
+	}
+	n.trail = t
+}
+
+// background starts what may take its time: history, file watching, the watchdog.
+func (n *Node) background(ctx context.Context) {
+	n.work.Go(func() { n.openHistory(ctx) })
+	n.work.Go(func() { n.watchFiles(ctx) })
+	if every := n.systemd.watchdog(); every > 0 {
+		n.work.Go(func() { n.feedWatchdog(ctx, every) })
+	}
+}
+
+// stop drains and closes in the opposite order of start.
+func (n *Node) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if n.listen != nil {
+		if err := n.listen.Drain(ctx); err != nil {
+			n.opts.Log.Warn("stopping", "error", err)
+		}
+	}
+	if n.control != nil {
+		n.control.close()
+	}
+	n.work.Wait()
+	if n.stopWatch != nil {
+		n.stopWatch()
+	}
+	if n.trail != nil {
+		if err := n.trail.Close(); err != nil {
+			n.opts.Log.Error("closing the query log", "error", err)
+		}
+	}
+	if n.findings != nil {
+		n.findings.Close()
+	}
+}
+
+// Reload reads the configuration again and takes what changed; then it reads changed zone files. On an error of the
+// configuration nothing changes.
+func (n *Node) Reload(ctx context.Context, allZones bool) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c, err := n.opts.Read()
+	if err != nil {
+		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
+	}
+	if c.Node == "" {
+		c.Node = n.config.Node
+	}
+	if err := n.fixed(c); err != nil {
+		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
+	}
+	if err := n.listen.Reload(n.sockets(c)); err != nil {
+		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
+	}
+	n.server.Configure(n.answers(c))
+	n.config = c
+	n.zones.configure(c.Zones)
+	return n.zones.load(ctx, allZones)
+}
+
+// fixed finds changes that need a restart.
+func (n *Node) fixed(c *config.Config) error {
+	old := n.config
+	switch {
+	case c.Node != old.Node:
+		return errors.New("the node's name cannot change while it runs: restart anyu")
+	case filepath.Clean(c.Data) != filepath.Clean(old.Data):
+		return errors.New("the data folder cannot change while anyu runs: restart it")
+	case c.Console.Listen != old.Console.Listen || c.Console.Off != old.Console.Off:
+		return errors.New("the console's address cannot change while anyu runs: restart it")
+	case c.Listen.Workers != old.Listen.Workers:
+		return errors.New("the number of workers cannot change while anyu runs: restart it")
+	}
+	return nil
+}
+
+// openFigures makes the registry of metrics and the store that keeps them, which is opened later.
+func (n *Node) openFigures() {
+	n.registry = prometheus.NewRegistry()
+	figures := &history.Figures{
+		Gauge: n.gauge, Node: n.config.Node, Version: n.opts.Version, Started: n.started, CPUTime: load.CPUTime, Dropped: n.dropped,
+		Findings: func() (list []history.Count) {
+			for kind, count := range n.findings.Counts() {
+				list = append(list, history.Count{Name: kind, N: count})
+			}
+			return list
+		},
+	}
+	if n.trail != nil {
+		figures.Rows = n.trail.Kept
+	}
+	n.registry.MustRegister(figures)
+	n.history = history.New(history.Options{
+		Dir: n.data.Path(figuresDir), Registry: n.registry, Retention: time.Duration(n.config.Figures.Days) * 24 * time.Hour,
+		Version: n.opts.Version, Logger: n.opts.Log,
+	})
+}
+
+func (n *Node) openHistory(ctx context.Context) {
+	aside, why, err := n.history.Open(time.Now())
+	if err != nil {
+		n.opts.Log.Error("no history of figures", "error", err)
+		return
+	}
+	if aside != "" {
+		n.opts.Log.Error("the history of figures could not be read and was moved aside", "to", aside, "error", why)
+	}
+	n.history.Run(ctx)
+}

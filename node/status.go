@@ -1,0 +1,103 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"anyu/watch/history"
+)
+
+// Status is the node in a few figures.
+type Status struct {
+	Node         string      `json:"node"`
+	Version      string      `json:"version"`
+	Started      time.Time   `json:"started"`
+	Listening    []Listening `json:"listening"`
+	Zones        int         `json:"zones"`
+	ZoneProblems int         `json:"zone_problems"`
+	PerSecond    float64     `json:"queries_per_second"` // last minute
+	Success      *float64    `json:"success_ratio"`      // last minute; null without queries that deserved an answer
+	OpenFindings int         `json:"open_findings"`
+	Dropped      uint64      `json:"dropped"`
+}
+
+// Listening is one open door.
+type Listening struct {
+	Service string `json:"service"`
+	Address string `json:"address"`
+}
+
+// Status tells how the node is.
+func (n *Node) Status() Status {
+	s := Status{Node: n.config.Node, Version: n.opts.Version, Started: n.started.UTC()}
+	for _, a := range n.listen.Addresses() {
+		s.Listening = append(s.Listening, Listening{a.Service, a.Bound.String()})
+	}
+	slices.SortFunc(s.Listening, func(a, b Listening) int { return strings.Compare(a.Service+a.Address, b.Service+b.Address) })
+	for _, z := range n.Zones() {
+		s.Zones++
+		if z.Error != "" || z.State != "ok" {
+			s.ZoneProblems++
+		}
+	}
+	minute := n.gauge.Summary(time.Now(), time.Minute)
+	s.PerSecond = minute.Volume()
+	if rate, ok := minute.SuccessRate(); ok {
+		s.Success = &rate
+	}
+	for _, count := range n.findings.OpenCount() {
+		s.OpenFindings += count
+	}
+	for _, c := range n.dropped() {
+		s.Dropped += c.N
+	}
+	return s
+}
+
+// dropped counts what was given up, by place.
+func (n *Node) dropped() []history.Count {
+	l := n.listen.Statistics()
+	var sendErrors, refused, overflow uint64
+	for _, t := range l.Transports {
+		sendErrors += t.SendErrors
+		refused += t.Refused
+	}
+	for _, s := range l.Sockets {
+		overflow += s.Overflow
+	}
+	counts := []history.Count{
+		{Name: "ring", N: n.watch.Dropped()}, {Name: "socket", N: overflow}, {Name: "send", N: sendErrors},
+		{Name: "connection", N: refused + l.Evicted}, {Name: "not_a_query", N: n.server.Silent()}, {Name: "rate_limit", N: n.server.Limited()},
+	}
+	if n.trail != nil {
+		counts = append(counts, history.Count{Name: "log", N: n.trail.Dropped()})
+	}
+	return counts
+}
+
+// handle runs a command of the control socket.
+func (n *Node) handle(ctx context.Context, command string, args []string) (any, error) {
+	switch command {
+	case "status":
+		return n.Status(), nil
+	case "zones":
+		return n.Zones(), nil
+	case "reload":
+		start := time.Now()
+		n.systemd.tell("RELOADING=1\nMONOTONIC_USEC=%d", monotonic())
+		err := n.Reload(ctx, slices.Contains(args, "all"))
+		n.systemd.tell("READY=1")
+		if err != nil {
+			return nil, err
+		}
+		return fmt.Sprintf("reloaded in %v", time.Since(start).Round(time.Millisecond)), nil
+	}
+	return nil, errors.New("there is no command " + command + ": there are status, zones and reload")
+}
+
+// Zones are the states of all zones, by name.
+func (n *Node) Zones() []ZoneState { return n.zones.states() }
