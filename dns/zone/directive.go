@@ -2,6 +2,7 @@ package zone
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 	"strings"
 
@@ -307,13 +308,16 @@ func appendModified(dst, spec []byte, v int64) ([]byte, bool) {
 	if len(parts) > 2 {
 		base = parts[2]
 	}
-	if v += offset; v < 0 {
+	if v += offset; v > math.MaxInt32 {
 		return dst, false
 	}
 	var digits string
+	if base == "d" {
+		digits = strconv.FormatInt(v, 10)
+	}
+	v = int64(uint32(v)) // a negative number in another base is its 32 bits
 	switch base {
 	case "d":
-		digits = strconv.FormatInt(v, 10)
 	case "o":
 		digits = strconv.FormatInt(v, 8)
 	case "x":

@@ -28,8 +28,7 @@ func (z *Zone) sound() error {
 	})
 }
 
-// soundAlias: RFC 2181, Section 10.1 and RFC 4034, Section 3: beside a CNAME stand only RRSIG, NSEC and KEY
-// (RFC 3007, Section 3.1.2), and one CNAME; RFC 6672, Section 2.4: one DNAME. (servers.md 5.1, case 20)
+// soundAlias: RFC 2181, Section 10.1 and RFC 4035, Section 2.5: beside a CNAME stand only RRSIG and NSEC, and one CNAME; RFC 6672, Section 2.4: one DNAME. (servers.md 5.1, case 20)
 func (n Node) soundAlias() error {
 	for s := range n.Sets() {
 		switch s.Type() {
@@ -40,7 +39,7 @@ func (n Node) soundAlias() error {
 			if n.HasCNAME() && n.HasDNAME() {
 				return fmt.Errorf("%w: DNAME", ErrCNAME)
 			}
-		case wire.TypeRRSIG, wire.TypeNSEC, wire.TypeKEY:
+		case wire.TypeRRSIG, wire.TypeNSEC:
 		default:
 			if n.HasCNAME() {
 				return fmt.Errorf("%w: %v", ErrCNAME, s.Type())
