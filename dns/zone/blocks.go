@@ -9,6 +9,9 @@ import (
 // blockSize is how much of a master file is read and parsed at a time.
 const blockSize = 1 << 20
 
+// firstBlock is the size of the first buffer: most zones are small and need no other.
+const firstBlock = 32 << 10
+
 var errLongRecord = errors.New("a record or comment is longer than 1 MiB")
 
 // blocks cuts a master file at line ends where no parenthesis is open.
@@ -23,32 +26,50 @@ func newBlocks(r io.Reader) *blocks {
 	return &blocks{r: r, line: 1, rest: make([]byte, 0, 4096)}
 }
 
-// next fills buf, which has room for blockSize, with a block, and says on which line it begins. At the end it returns
-// io.EOF.
+// next fills buf with a block, and says on which line it begins. A buf smaller than blockSize is replaced where a record
+// does not fit it. At the end it returns io.EOF.
 func (b *blocks) next(buf []byte) (block []byte, line int, err error) {
 	buf = append(buf[:0], b.rest...)
-	for !b.eof && len(buf) < blockSize {
-		n, err := b.r.Read(buf[len(buf):blockSize])
-		buf = buf[:len(buf)+n]
-		if err == io.EOF {
-			b.eof = true
-		} else if err != nil {
-			return nil, b.line, err
-		}
+	if err := b.fill(&buf); err != nil {
+		return nil, b.line, err
 	}
 	if len(buf) == 0 {
 		return nil, b.line, io.EOF
 	}
 	cut := len(buf)
 	if !b.eof {
-		if cut = safeCut(buf); cut == 0 {
-			return nil, b.line, errLongRecord
+		cut = safeCut(buf)
+	}
+	if cut == 0 && cap(buf) < blockSize {
+		buf = append(make([]byte, 0, blockSize), buf...)
+		if err := b.fill(&buf); err != nil {
+			return nil, b.line, err
 		}
+		if cut = len(buf); !b.eof {
+			cut = safeCut(buf)
+		}
+	}
+	if cut == 0 {
+		return nil, b.line, errLongRecord
 	}
 	b.rest = append(b.rest[:0], buf[cut:]...)
 	line = b.line
 	b.line += bytes.Count(buf[:cut], []byte{'\n'})
 	return buf[:cut], line, nil
+}
+
+// fill reads until buf is full or the file ends.
+func (b *blocks) fill(buf *[]byte) error {
+	for !b.eof && len(*buf) < cap(*buf) {
+		n, err := b.r.Read((*buf)[len(*buf):cap(*buf)])
+		*buf = (*buf)[:len(*buf)+n]
+		if err == io.EOF {
+			b.eof = true
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // safeCut is the offset after the last line end of buf that ends a record, 0 for none. Where it can it chooses one that a

@@ -63,7 +63,7 @@ const (
 )
 
 func newCollector(apex wire.Name) *collector {
-	return &collector{arena: make([]byte, 1, 3<<20), apex: apex}
+	return &collector{arena: make([]byte, 1, 16<<10), apex: apex}
 }
 
 // begin returns the arena to append RDATA to.

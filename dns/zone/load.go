@@ -135,8 +135,10 @@ func (l *loader) feed(b *blocks, jobs chan<- job) error {
 			return err
 		}
 		buf := <-l.spare
-		if buf == nil {
-			buf = make([]byte, blockSize)
+		if seq == 0 {
+			buf = make([]byte, 0, firstBlock)
+		} else if cap(buf) < blockSize {
+			buf = make([]byte, 0, blockSize)
 		}
 		text, line, err := b.next(buf)
 		if err == io.EOF {
@@ -300,7 +302,7 @@ func (l *loader) parseFile(p *parser) error {
 	}
 	defer f.Close()
 	b := newBlocks(f)
-	buf := make([]byte, blockSize)
+	buf := make([]byte, 0, firstBlock)
 	for {
 		if err := l.ctx.Err(); err != nil {
 			return err
@@ -318,6 +320,9 @@ func (l *loader) parseFile(p *parser) error {
 			return err
 		}
 		p.out.spill()
+		if cap(buf) < blockSize {
+			buf = make([]byte, 0, blockSize)
+		}
 	}
 }
 
