@@ -23,6 +23,8 @@ import (
 const (
 	// maxFindings bounds what is kept (stops: a detector gone mad, or an attacker who makes findings).
 	maxFindings = 10_000
+	// roomMade is how many closed findings go at once when there is no room.
+	roomMade = 200
 	// maxKinds bounds the metric label; kinds are constants in code, so more is a mistake.
 	maxKinds = 200
 	// confirmTime is what a detector has after a restart to see again what was open before.
@@ -163,20 +165,20 @@ func (s *Store) newID(f *event.Finding) string {
 	return id
 }
 
-// makeRoom forgets the oldest closed finding.
+// makeRoom forgets the oldest closed findings, some at a time because it has to look at all of them.
 func (s *Store) makeRoom() bool {
-	var oldest *Record
+	var closed []*Record
 	for _, r := range s.byID {
-		if !r.Open() && (oldest == nil || r.Closed.Before(oldest.Closed)) {
-			oldest = r
+		if !r.Open() {
+			closed = append(closed, r)
 		}
 	}
-	if oldest == nil {
-		return false
+	slices.SortFunc(closed, func(a, b *Record) int { return a.Closed.Compare(b.Closed) })
+	for _, r := range closed[:min(len(closed), roomMade)] {
+		delete(s.byID, r.ID)
+		delete(s.dirty, r.ID)
 	}
-	delete(s.byID, oldest.ID)
-	delete(s.dirty, oldest.ID)
-	return true
+	return len(closed) > 0
 }
 
 // expire closes what an earlier run left open and this one did not see again.
