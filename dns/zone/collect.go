@@ -215,8 +215,8 @@ func (c *collector) packNode(refs []ref, b *builder) {
 			c.rdatas = append(c.rdatas, c.rdataOf(refs[n]))
 		}
 		typ := wire.Type(kind >> 16)
-		if differs && typ != wire.TypeRRSIG {
-			c.warnTTL(key, flags, typ, ttl)
+		if differs && typ != wire.TypeRRSIG && len(c.warnings) < maxWarnings {
+			c.note(ttlWarning(key, flags&flagHash != 0, c.apex, typ, ttl))
 		}
 		flags |= setFlags(typ, apex)
 		set := sortRData(typ, c.rdatas)
@@ -230,18 +230,20 @@ func (c *collector) packNode(refs []ref, b *builder) {
 	b.seal(start, t)
 }
 
-func (c *collector) warnTTL(key []byte, flags byte, t wire.Type, ttl uint32) {
+// ttlWarning is the warning about the TTLs of the set at a key.
+func ttlWarning(key []byte, hash bool, apex wire.Name, t wire.Type, ttl uint32) Warning {
 	owner := "an NSEC3 record"
-	if flags&flagHash == 0 {
-		owner = wire.Name(wire.AppendNameOfKey(nil, key, c.apex)).String()
+	if !hash {
+		owner = wire.Name(wire.AppendNameOfKey(nil, key, apex)).String()
 	}
-	c.warn(WarnTTL, &SyntaxError{Text: fmt.Sprintf("the TTLs of %s %v differ: %d, the lowest, is taken", owner, t, ttl)})
+	return Warning{WarnTTL, SyntaxError{Text: fmt.Sprintf("the TTLs of %s %v differ: %d, the lowest, is taken", owner, t, ttl)}}
 }
 
-func (c *collector) warn(code string, at *SyntaxError) {
+// note keeps a warning, or counts it.
+func (c *collector) note(w Warning) {
 	if len(c.warnings) >= maxWarnings {
 		c.dropped++
 		return
 	}
-	c.warnings = append(c.warnings, Warning{code, *at})
+	c.warnings = append(c.warnings, w)
 }

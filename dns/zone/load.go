@@ -352,7 +352,6 @@ func (l *loader) classNow() (c wire.Class, known bool) {
 
 // build joins the runs to trees.
 func (l *loader) build() (*Zone, error) {
-	c := newCollector(l.apex)
 	var trees [2]tree
 	for which := range trees {
 		parts := make([][]*page, 0, len(l.runs))
@@ -360,20 +359,27 @@ func (l *loader) build() (*Zone, error) {
 			parts = append(parts, l.runs[i].leaves[which])
 			l.runs[i].leaves[which] = nil
 		}
-		flags := byte(0)
-		if which == 1 {
-			flags = flagHash
-		}
-		trees[which] = treeOf(mergeRuns(parts, which == 0, func(key []byte, t wire.Type, ttl uint32) { c.warnTTL(key, flags, t, ttl) }))
+		trees[which] = treeOf(mergeRuns(parts, l.workers(), func(key []byte, t wire.Type, ttl uint32) {
+			l.warnTTL(key, which == 1, t, ttl)
+		}))
 	}
-	l.warnings = append(l.warnings, c.warnings...)
-	l.dropped += c.dropped
 	class, _ := l.classNow()
 	z, err := version(l.apex, class, trees[0], trees[1])
 	if err != nil {
 		return nil, err
 	}
 	return z, z.sound()
+}
+
+// warnTTL notes a TTL that differs between runs.
+func (l *loader) warnTTL(key []byte, hash bool, t wire.Type, ttl uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.warnings) >= maxWarnings {
+		l.dropped++
+		return
+	}
+	l.warnings = append(l.warnings, ttlWarning(key, hash, l.apex, t, ttl))
 }
 
 // allWarnings are the first maxWarnings, and a last one that counts the others.

@@ -3,19 +3,20 @@ package zone
 import (
 	"bytes"
 	"slices"
+	"sync"
 
 	"anyu/dns/wire"
 )
 
 // merger joins runs into leaves in order. A leaf that overlaps no other run is taken as it is.
 type merger struct {
-	apex bool // the empty key is the apex: not so among hashes
 	heap []*source
 	out  builder
-	same [][]byte // entries of one name
-	sets []setPart
 	warn func(key []byte, t wire.Type, ttl uint32)
 
+	// Of the name being joined.
+	same   [][]byte
+	sets   []setPart
 	rdatas [][]byte
 	entry  []byte
 }
@@ -24,6 +25,7 @@ type merger struct {
 type source struct {
 	leaves []*page
 	at     int    // in leaves[0]
+	limit  int    // how much of the last leaf belongs to this part of the key space
 	head   uint64 // of key
 	key    []byte
 	order  int // of the run: the earlier one spells the owner
@@ -31,17 +33,62 @@ type source struct {
 
 func (s *source) entry() []byte { return s.leaves[0].entry(s.at) }
 
-// settle reads the key after a move; more is false at the end.
-func (s *source) settle() (more bool) {
-	if s.at == s.leaves[0].count() {
-		s.leaves, s.at = s.leaves[1:], 0
+// count is how much of the first leaf is to be read.
+func (s *source) count() int {
+	if len(s.leaves) == 1 {
+		return s.limit
 	}
-	if len(s.leaves) == 0 {
-		return false
+	return s.leaves[0].count()
+}
+
+// settle reads the key after a move; more is false at the end. A leaf that is used up is let go.
+func (s *source) settle() (more bool) {
+	for s.at >= s.count() {
+		s.leaves[0] = nil
+		s.leaves, s.at = s.leaves[1:], 0
+		if len(s.leaves) == 0 {
+			return false
+		}
 	}
 	s.key = entryKey(s.entry())
 	s.head = headOf(s.key)
 	return true
+}
+
+// part is the source for the keys of a run from low up to high; nil is no bound. It returns nil for none.
+func part(leaves []*page, low, high []byte, order int) *source {
+	from, at := 0, 0
+	if low != nil {
+		from, at = position(leaves, low)
+	}
+	to, limit := len(leaves), 0
+	if high != nil {
+		to, limit = position(leaves, high)
+	}
+	if limit > 0 {
+		to++
+	} else if to > from {
+		limit = leaves[to-1].count()
+	}
+	if from >= to {
+		return nil
+	}
+	s := &source{leaves: slices.Clone(leaves[from:to]), at: at, limit: limit, order: order}
+	if !s.settle() {
+		return nil
+	}
+	return s
+}
+
+// position is the leaf and the item in it of the first key not below key.
+func position(leaves []*page, key []byte) (leaf, at int) {
+	leaf, _ = slices.BinarySearchFunc(leaves, key, func(p *page, key []byte) int {
+		return bytes.Compare(entryKey(p.lastEntry()), key)
+	})
+	if leaf < len(leaves) {
+		at, _ = leaves[leaf].leafSearch(key)
+	}
+	return leaf, at
 }
 
 func (s *source) less(o *source) bool {
@@ -54,17 +101,57 @@ func (s *source) less(o *source) bool {
 	return s.order < o.order
 }
 
-// mergeRuns joins runs of leaves, in the order of the file.
-func mergeRuns(runs [][]*page, apex bool, warn func(key []byte, t wire.Type, ttl uint32)) []*page {
-	m := &merger{apex: apex, warn: warn}
-	for i, leaves := range runs {
-		if len(leaves) == 0 {
-			continue
+// mergeRuns joins runs of leaves, in the order of the file, in as many parts at a time as workers.
+func mergeRuns(runs [][]*page, workers int, warn func(key []byte, t wire.Type, ttl uint32)) []*page {
+	bounds := splitKeys(runs, workers)
+	parts := make([][]*page, len(bounds)+1)
+	var wg sync.WaitGroup
+	for i := range parts {
+		var low, high []byte
+		if i > 0 {
+			low = bounds[i-1]
 		}
-		s := &source{leaves: leaves, order: i}
-		s.settle()
-		m.heap = append(m.heap, s)
+		if i < len(bounds) {
+			high = bounds[i]
+		}
+		m := &merger{warn: warn}
+		for order, leaves := range runs {
+			if s := part(leaves, low, high, order); s != nil {
+				m.heap = append(m.heap, s)
+			}
+		}
+		wg.Go(func() { parts[i] = m.run() })
 	}
+	clear(runs) // the sources hold the leaves now, and let them go one by one
+	wg.Wait()
+	return slices.Concat(parts...)
+}
+
+// minSplit is the number of leaves below which splitting the work does not pay.
+const minSplit = 128
+
+// splitKeys returns keys that divide the leaves into about as many equal parts as workers.
+func splitKeys(runs [][]*page, workers int) (bounds [][]byte) {
+	var keys [][]byte
+	for _, leaves := range runs {
+		for _, p := range leaves {
+			keys = append(keys, entryKey(p.entry(0)))
+		}
+	}
+	if workers < 2 || len(runs) < 2 || len(keys) < minSplit {
+		return nil
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	for i := 1; i < workers; i++ {
+		if key := keys[i*len(keys)/workers]; len(key) > 0 && (len(bounds) == 0 || !bytes.Equal(key, bounds[len(bounds)-1])) {
+			bounds = append(bounds, bytes.Clone(key))
+		}
+	}
+	return bounds
+}
+
+// run merges everything.
+func (m *merger) run() []*page {
 	for i := len(m.heap)/2 - 1; i >= 0; i-- {
 		m.down(i)
 	}
@@ -77,10 +164,10 @@ func mergeRuns(runs [][]*page, apex bool, warn func(key []byte, t wire.Type, ttl
 // step takes a leaf or the entries of one name.
 func (m *merger) step() {
 	s := m.heap[0]
-	if s.at == 0 && m.alone(s) {
+	if s.at == 0 && s.count() == s.leaves[0].count() && m.alone(s) {
 		m.out.flush()
 		m.out.out = append(m.out.out, s.leaves[0])
-		s.at = s.leaves[0].count()
+		s.at = s.count()
 		m.advance()
 		return
 	}

@@ -312,7 +312,7 @@ func (p *parser) outside(t wire.Type) error {
 
 // warn notes something at the current token.
 func (p *parser) warn(code, format string, args ...any) {
-	p.out.warn(code, p.errorf(format, args...).(*SyntaxError))
+	p.out.note(Warning{code, *p.errorf(format, args...).(*SyntaxError)})
 }
 
 // clampTTL is a TTL as a number of a directive.
