@@ -17,13 +17,24 @@ var errLongRecord = errors.New("a record or comment is longer than 1 MiB")
 // blocks cuts a master file at line ends where no parenthesis is open.
 type blocks struct {
 	r    io.Reader
+	size int    // of a block
 	rest []byte // read, not handed out; in a buffer of its own
 	line int    // of the first octet of rest
 	eof  bool
 }
 
-func newBlocks(r io.Reader) *blocks {
-	return &blocks{r: r, line: 1, rest: make([]byte, 0, 4096)}
+func newBlocks(r io.Reader, size int) *blocks {
+	return &blocks{r: r, size: size, line: 1, rest: make([]byte, 0, min(size, 4096))}
+}
+
+// buffer returns one for the block after n others: buf if it is large enough.
+func (b *blocks) buffer(buf []byte, n int) []byte {
+	if want := b.size; n == 0 {
+		return make([]byte, 0, min(firstBlock, want))
+	} else if cap(buf) < want {
+		return make([]byte, 0, want)
+	}
+	return buf
 }
 
 // next fills buf with a block, and says on which line it begins. A buf smaller than blockSize is replaced where a record
@@ -40,8 +51,8 @@ func (b *blocks) next(buf []byte) (block []byte, line int, err error) {
 	if !b.eof {
 		cut = safeCut(buf)
 	}
-	if cut == 0 && cap(buf) < blockSize {
-		buf = append(make([]byte, 0, blockSize), buf...)
+	if cut == 0 && cap(buf) < maxRecordText {
+		buf = append(make([]byte, 0, maxRecordText), buf...)
 		if err := b.fill(&buf); err != nil {
 			return nil, b.line, err
 		}

@@ -4,7 +4,7 @@ package zone
 const (
 	// maxRecordText bounds the text of one record with its continuation lines; stops a file that opens a parenthesis and
 	// never closes it from being held in memory. 65,535 octets of RDATA written as \DDD are 256 KiB.
-	maxRecordText = blockSize - 1
+	maxRecordText = 1 << 20
 
 	// maxIncludeDepth and maxIncludes stop a file that includes itself, and a tree of includes that doubles at each level.
 	maxIncludeDepth = 8

@@ -23,6 +23,8 @@ type LoadOptions struct {
 	Open func(name string) (io.ReadCloser, error)
 	// Workers is how many blocks are parsed at a time; 0 is the number of CPUs.
 	Workers int
+	// BlockSize is how much of a file is parsed at a time; 0 is 1 MiB. Tests set it low to meet every boundary.
+	BlockSize int
 	// RefuseOutside makes a record outside the zone an error instead of a warning.
 	RefuseOutside bool
 }
@@ -96,6 +98,13 @@ func (l *loader) workers() int {
 	return runtime.GOMAXPROCS(0)
 }
 
+func (l *loader) blockSize() int {
+	if l.opts.BlockSize > 0 {
+		return l.opts.BlockSize
+	}
+	return blockSize
+}
+
 // readAll reads the file in blocks and has them parsed.
 func (l *loader) readAll() error {
 	f, err := l.opts.Open(l.opts.File)
@@ -118,7 +127,7 @@ func (l *loader) readAll() error {
 			}
 		})
 	}
-	err = l.feed(newBlocks(f), jobs)
+	err = l.feed(newBlocks(f, l.blockSize()), jobs)
 	close(jobs)
 	wg.Wait()
 	if l.err != nil {
@@ -135,11 +144,7 @@ func (l *loader) feed(b *blocks, jobs chan<- job) error {
 			return err
 		}
 		buf := <-l.spare
-		if seq == 0 {
-			buf = make([]byte, 0, firstBlock)
-		} else if cap(buf) < blockSize {
-			buf = make([]byte, 0, blockSize)
-		}
+		buf = b.buffer(buf, seq)
 		text, line, err := b.next(buf)
 		if err == io.EOF {
 			return nil
@@ -301,9 +306,10 @@ func (l *loader) parseFile(p *parser) error {
 		return err
 	}
 	defer f.Close()
-	b := newBlocks(f)
-	buf := make([]byte, 0, firstBlock)
-	for {
+	b := newBlocks(f, l.blockSize())
+	var buf []byte
+	for n := 0; ; n++ {
+		buf = b.buffer(buf, n)
 		if err := l.ctx.Err(); err != nil {
 			return err
 		}
@@ -320,9 +326,6 @@ func (l *loader) parseFile(p *parser) error {
 			return err
 		}
 		p.out.spill()
-		if cap(buf) < blockSize {
-			buf = make([]byte, 0, blockSize)
-		}
 	}
 }
 
