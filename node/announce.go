@@ -31,6 +31,9 @@ func (n *Node) announce() {
 		fmt.Fprintf(w, "zones        %d, being read; anyu control zones --data %s shows them\n", len(c.Zones), n.data.Dir)
 		return
 	}
+	if n.opts.Lab {
+		return
+	}
 	fmt.Fprintf(w, "zones        none yet: other names are REFUSED. Next: anyu serve --zone example.org=FILE, or anyu serve --lab to look around\n")
 	for _, l := range s.Listening {
 		if l.Service == "dns" {

@@ -116,6 +116,14 @@ func (n *Node) Run(ctx context.Context) error {
 		return err
 	}
 	n.announce()
+	if n.opts.Lab {
+		clients, err := n.openLab(ctx)
+		if err != nil {
+			n.stop()
+			return err
+		}
+		n.work.Go(func() { clients(ctx) })
+	}
 	loaded := n.zones.load(ctx, true)
 	if loaded != nil && ctx.Err() == nil {
 		n.opts.Log.Error("some zones are not served", "see", "anyu control zones")

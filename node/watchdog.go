@@ -29,8 +29,8 @@ func (n *Node) feedWatchdog(ctx context.Context, every time.Duration) {
 	}
 }
 
-// answersItself asks for localhost over UDP.
-func (n *Node) answersItself(patience time.Duration) bool {
+// door is an address at which this node can be asked from this machine; invalid where there is none.
+func (n *Node) door() netip.AddrPort {
 	to := netip.AddrPort{}
 	for _, a := range n.listen.Addresses() {
 		if a.Service == "dns" {
@@ -39,12 +39,19 @@ func (n *Node) answersItself(patience time.Duration) bool {
 		}
 	}
 	switch {
-	case !to.IsValid():
-		return true
-	case to.Addr().IsUnspecified() && to.Addr().Is4():
-		to = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), to.Port())
-	case to.Addr().IsUnspecified():
-		to = netip.AddrPortFrom(netip.IPv6Loopback(), to.Port())
+	case !to.IsValid() || !to.Addr().IsUnspecified():
+		return to
+	case to.Addr().Is4():
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), to.Port())
+	}
+	return netip.AddrPortFrom(netip.IPv6Loopback(), to.Port())
+}
+
+// answersItself asks for localhost over UDP.
+func (n *Node) answersItself(patience time.Duration) bool {
+	to := n.door()
+	if !to.IsValid() {
+		return true // nothing to ask at
 	}
 	c, err := net.Dial("udp", to.String())
 	if err != nil {

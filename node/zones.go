@@ -39,9 +39,10 @@ type zones struct {
 	node      string
 	published func(name wire.Name, old, new *zone.Zone) // after a change, for NOTIFY and the journal; may be nil
 
-	mu   sync.Mutex
-	all  map[string]*primary // by canonical name
-	busy sync.Mutex          // one reload at a time
+	mu    sync.Mutex
+	all   map[string]*primary // by canonical name
+	fixed []ZoneState         // zones of the lab, set before others look
+	busy  sync.Mutex          // one reload at a time
 }
 
 // primary is one zone from a file.
@@ -216,19 +217,24 @@ func (z *zones) publish(p *primary, fresh *zone.Zone, took time.Duration) {
 		return // removed from the configuration meanwhile
 	}
 	p.zone = fresh
-	names, records, bytes := fresh.Size()
 	p.state.State, p.state.Error = "ok", ""
-	p.state.Serial, p.state.Names, p.state.Records, p.state.Bytes = fresh.Serial(), names, records, bytes
-	p.state.Signed, p.state.Loaded, p.state.Took = fresh.Signed(), time.Now().UTC(), took.Seconds()
+	p.measure(fresh, took)
 	served := p.served()
 	z.mu.Unlock()
 	z.server.Change(serve.Change{Put: []serve.Zone{served}})
-	z.log.Info("zone loaded", "zone", p.state.Name, "serial", fresh.Serial(), "records", records, "took", took.Round(time.Millisecond))
+	z.log.Info("zone loaded", "zone", p.state.Name, "serial", fresh.Serial(), "records", p.state.Records, "took", took.Round(time.Millisecond))
 	z.report(kindRefused, p, "", true)
 	z.compare(p, old, fresh)
 	if z.published != nil {
 		z.published(p.name, old, fresh)
 	}
+}
+
+// measure notes what a version holds.
+func (p *primary) measure(z *zone.Zone, took time.Duration) {
+	s := &p.state
+	s.Serial, s.Signed, s.Loaded, s.Took = z.Serial(), z.Signed(), time.Now().UTC(), took.Seconds()
+	s.Names, s.Records, s.Bytes = z.Size()
 }
 
 // compare says plainly when a file changed and its serial did not: secondaries will not fetch it.
@@ -284,7 +290,7 @@ func (z *zones) report(kind string, p *primary, why string, over bool) {
 func (z *zones) states() []ZoneState {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	list := make([]ZoneState, 0, len(z.all))
+	list := slices.Clone(z.fixed)
 	for _, p := range z.all {
 		list = append(list, p.state)
 	}
