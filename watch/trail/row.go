@@ -91,6 +91,31 @@ type translator struct {
 	names   map[string][2]string // wire form: lower case, as asked
 	clients map[[16]byte]string
 	buf     []byte
+	numbers []numbers // for the next rows
+}
+
+// numbers is where the pointers of one row point: one allocation for many rows.
+type numbers struct {
+	values  [8]int32
+	used    int
+	do      bool
+	latency int64
+}
+
+func (t *translator) take() *numbers {
+	if len(t.numbers) == 0 {
+		t.numbers = make([]numbers, 256)
+	}
+	n := &t.numbers[0]
+	t.numbers = t.numbers[1:]
+	return n
+}
+
+func (n *numbers) of(v uint16) *int32 {
+	p := &n.values[n.used]
+	n.used++
+	*p = int32(v)
+	return p
 }
 
 // maxTexts bounds what a translator remembers (stops: memory filled by random names).
@@ -102,40 +127,36 @@ func newTranslator(zone func(uint32) string, source func(uint16) (string, string
 
 func (t *translator) row(q *event.Query) Row {
 	r := Row{Time: q.Time / 1000, Transport: q.Transport.String(), From: q.From.String()}
+	n := t.take()
 	r.Source, r.Node = t.source(q.Source)
 	if q.Has&event.HasClient != 0 {
-		r.Client, r.ClientPort = t.client(q.Client), number(q.ClientPort)
+		r.Client, r.ClientPort = t.client(q.Client), n.of(q.ClientPort)
 	}
 	if len(q.Name) > 0 {
 		r.Name, r.NameAsked = t.name(q.Name)
 		r.Type, r.Class = wire.Type(q.Type).String(), wire.Class(q.Class).String()
 	}
 	if q.Has&event.HasQuery != 0 {
-		do := q.DO
-		r.QueryFlags, r.Payload, r.DO, r.QuerySize = number(q.QueryFlags), number(q.Payload), &do, number(q.QuerySize)
+		n.do = q.DO
+		r.QueryFlags, r.Payload, r.DO, r.QuerySize = n.of(q.QueryFlags), n.of(q.Payload), &n.do, n.of(q.QuerySize)
 	}
 	if q.Has&event.HasReply != 0 {
-		r.ReplySize, r.Rcode = number(q.ReplySize), "none"
+		r.ReplySize, r.Rcode = n.of(q.ReplySize), "none"
 		if q.ReplySize > 0 {
-			r.Flags, r.Rcode = number(q.Flags), wire.Rcode(q.Rcode).String()
+			r.Flags, r.Rcode = n.of(q.Flags), wire.Rcode(q.Rcode).String()
 		}
 	}
 	if q.Has&event.HasReason != 0 && q.Reason != event.NoReason {
-		r.EDE = number(q.Reason)
+		r.EDE = n.of(q.Reason)
 	}
 	if q.Has&event.HasLatency != 0 && q.Clock != event.ClockNone {
-		us := q.Latency / 1000
-		r.Latency = &us
+		n.latency = q.Latency / 1000
+		r.Latency = &n.latency
 	}
 	if q.Has&event.HasZone != 0 {
 		r.Zone = t.zone(q.Zone)
 	}
 	return r
-}
-
-func number(v uint16) *int32 {
-	n := int32(v)
-	return &n
 }
 
 func (t *translator) client(addr [16]byte) string {

@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -335,6 +337,37 @@ func TestTrail_pausesWhenTheDiskIsFull(t *testing.T) {
 	if err != nil || len(rows.Rows) == 0 || len(rows.Rows)+int(l.Dropped()) != 100 {
 		t.Errorf("%d rows, %d dropped, %v", len(rows.Rows), l.Dropped(), err)
 	}
+}
+
+func TestTrail_goesOnWhenTheDiskHasRoomAgain(t *testing.T) {
+	s := settle(t)
+	var room atomic.Bool
+	s.opts.Create = func(path string) (trail.AppendFile, error) {
+		if !room.Load() {
+			return nil, errFull
+		}
+		return os.Create(path)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := s.open(t)
+		one := func(n int) { l.Observe(s.question(begin, n)); l.Flush(); synctest.Wait() }
+		one(1) // tried and lost
+		one(2) // not even tried
+		room.Store(true)
+		time.Sleep(11 * time.Second)
+		one(3)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if l.Dropped() != 2 || l.Kept() != 1 {
+			t.Errorf("%d dropped, %d kept", l.Dropped(), l.Kept())
+		}
+		if got := s.found.kinds(); got != "log-disk:true log-disk:false " {
+			t.Errorf("findings %s", got)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // stuck is a disk that takes nothing until it is let go.
