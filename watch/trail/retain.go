@@ -19,8 +19,7 @@ type hourFolder struct {
 	bytes int64
 }
 
-// retain deletes hours that are older than they must be kept, and then the oldest while there is too much. What a crash left
-// half-made goes too.
+// retain deletes hours that are older than they must be kept, and then the oldest while there is too much.
 func (t *Trail) retain(now time.Time) {
 	all, total, err := t.folders()
 	if err != nil {
@@ -47,10 +46,28 @@ func (t *Trail) retain(now time.Time) {
 		}
 		t.opts.Logger.Info("hour of the query log deleted", "dir", h.path, "octets", h.bytes, "early", !old)
 	}
-	if early > 0 {
+	t.removeCut(limit)
+	switch {
+	case early > 0:
+		t.crowded = true
 		t.report("log-space", event.Warning, true, event.Fact{Name: "hours-deleted", Value: fmt.Sprint(early)},
 			event.Fact{Name: "kept-from", Value: kept.UTC().Format(time.RFC3339)}, event.Fact{Name: "wanted-from", Value: limit.UTC().Format(time.RFC3339)},
 			event.Fact{Name: "limit-octets", Value: fmt.Sprint(t.opts.MaxBytes)})
+	case t.crowded && total < t.opts.MaxBytes/10*9: // well below, or it would open and end every hour
+		t.crowded = false
+		t.report("log-space", event.Warning, false)
+	}
+}
+
+// removeCut deletes what was cut off by crashes, when it is as old as the rows of then.
+func (t *Trail) removeCut(limit time.Time) {
+	paths, _ := filepath.Glob(filepath.Join(t.opts.Dir, walDir, "*"+cutExt)) // the pattern is right
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && info.ModTime().Before(limit) {
+			if err := os.Remove(path); err != nil {
+				t.opts.Logger.Error("cut file of the query log not deleted", "file", path, "error", err)
+			}
+		}
 	}
 }
 

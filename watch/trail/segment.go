@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,8 @@ const (
 
 	// groupRows is the unit that a reader takes into memory, a multiple of DuckDB's vectors.
 	groupRows = 122_880
+	// turnRows are packed at a time, about half a millisecond of a core.
+	turnRows = 256
 	// maxHours bounds the segments written at a time (stops: old captures with times all over that keep thousands of files open).
 	maxHours = 8
 )
@@ -182,12 +185,13 @@ func (h *hours) create(hour time.Time) (*segment, error) {
 	writer := parquet.NewGenericWriter[Row](file,
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault}), parquet.MaxRowsPerRowGroup(groupRows),
 		parquet.CreatedBy("anyu", "1", ""), parquet.DataPageStatistics(true), parquet.KeyValueMetadata("anyu.schema", "1"))
-	return &segment{path: path, file: file, writer: writer, rows: make([]Row, 0, 1024)}, nil
+	return &segment{path: path, file: file, writer: writer, rows: make([]Row, 0, turnRows)}, nil
 }
 
 func (s *segment) flush() error {
 	_, err := s.writer.Write(s.rows)
 	s.rows = s.rows[:0]
+	runtime.Gosched() // on one core the answering goroutines must not wait for a whole time slice
 	return err
 }
 

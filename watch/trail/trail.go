@@ -67,6 +67,7 @@ type Trail struct {
 
 	dropped atomic.Uint64
 	rows    atomic.Uint64 // synced
+	crowded bool          // a finding about space is open; of the keeping goroutine
 	wake    chan struct{} // there are append-only files to make segments of
 	done    chan struct{}
 	wg      sync.WaitGroup
