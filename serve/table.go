@@ -39,7 +39,7 @@ func (t *Table) current(s fast.Stamp) bool {
 func (t *Table) find(name wire.Name, typ wire.Type, room []byte) int {
 	lower := wire.Name(name.AppendLower(room))
 	if typ == wire.TypeDS && !lower.IsRoot() {
-		if i := closest(t.byName, lower.Parent()); i >= 0 && t.zones[i].Zone != nil {
+		if i := closest(t.byName, lower.Parent()); i >= 0 && t.zones[i].hasCut(lower) {
 			return i
 		}
 	}
@@ -47,6 +47,16 @@ func (t *Table) find(name wire.Name, typ wire.Type, room []byte) int {
 		return i
 	}
 	return closest(t.local, lower)
+}
+
+// hasCut tells whether a zone delegates name: only then has it anything to say about its DS.
+func (z *Zone) hasCut(name wire.Name) bool {
+	if z.Zone == nil {
+		return false
+	}
+	var room [2*wire.MaxName + 2]byte
+	node, ok := z.Zone.Find(wire.AppendKey(room[:0], name, z.Zone.Apex()))
+	return ok && node.IsCut()
 }
 
 func closest(zones map[string]int32, n wire.Name) int {

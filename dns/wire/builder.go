@@ -11,8 +11,11 @@ const (
 	pointerLimit      = 0x4000
 )
 
-// Builder appends a message to a buffer of fixed room. A name already present is replaced by a pointer to it, compared
-// without regard to case, so that the structure of a message does not depend on the case of its question.
+// Builder appends a message to a buffer of fixed room. A name already present is replaced by a pointer to it.
+//
+// Owner names are compared without regard to case. Names in RDATA keep the case they were loaded with (RFC 4343, Section
+// 4.1; servers.md 5.1, case 11): they point to equal octets only, and into the question only if that is all lower case,
+// so that the structure of a message depends on whether the question has capitals, and not on which.
 //
 // Methods that append return false and change nothing where the room does not suffice.
 type Builder struct {
@@ -21,6 +24,8 @@ type Builder struct {
 	slots [compressionSlots]slot
 	epoch uint16
 	count [4]uint16
+	// data is where names that RDATA may point to begin: behind a question with capitals, else at the header's end.
+	data int
 }
 
 type slot struct {
@@ -33,7 +38,7 @@ type slot struct {
 // record near its end be tried in compressed form.
 func (b *Builder) Reset(buf []byte) {
 	b.msg, b.limit = buf[:HeaderSize], len(buf)
-	b.count = [4]uint16{}
+	b.count, b.data = [4]uint16{}, HeaderSize
 	b.epoch++
 	if b.epoch == 0 {
 		b.slots = [compressionSlots]slot{}
@@ -82,6 +87,12 @@ func (b *Builder) Question(name Name, t Type, c Class) bool {
 	}
 	b.remember(name, len(b.msg))
 	b.msg = append(b.msg, name...)
+	for _, c := range name {
+		if lower[c] != c {
+			b.data = len(b.msg)
+			break
+		}
+	}
 	b.msg = binary.BigEndian.AppendUint16(b.msg, uint16(t))
 	b.msg = binary.BigEndian.AppendUint16(b.msg, uint16(c))
 	b.count[Questions]++
@@ -95,7 +106,7 @@ func (b *Builder) RR(s Section, owner Name, t Type, c Class, ttl uint32, rdata [
 	if b.Room() < len(owner)+10+len(rdata) {
 		return b.tightRR(s, owner, t, c, ttl, rdata)
 	}
-	b.name(owner)
+	b.name(owner, false)
 	b.msg = binary.BigEndian.AppendUint16(b.msg, uint16(t))
 	b.msg = binary.BigEndian.AppendUint16(b.msg, uint16(c))
 	b.msg = binary.BigEndian.AppendUint32(b.msg, ttl)
@@ -143,7 +154,7 @@ func (b *Builder) rdata(t Type, rdata []byte) {
 		if err != nil {
 			break
 		}
-		b.name(Name(rdata[off:end]))
+		b.name(Name(rdata[off:end]), true)
 		off = end
 	}
 	b.msg = append(b.msg, rdata[off:]...)
@@ -171,7 +182,7 @@ const (
 )
 
 // name appends a name, as labels and at most one pointer (RFC 1035, Section 4.1.4).
-func (b *Builder) name(n Name) {
+func (b *Builder) name(n Name, rdata bool) {
 	var starts [128]uint8
 	var hashes [128]uint32
 	labels := 0
@@ -187,7 +198,7 @@ func (b *Builder) name(n Name) {
 	at := len(b.msg)
 	for i := range labels {
 		start := int(starts[i])
-		if off, ok := b.find(hashes[i], n[start:]); ok {
+		if off, ok := b.find(hashes[i], n[start:], rdata); ok {
 			b.msg = append(b.msg, n[:start]...)
 			b.msg = append(b.msg, 0xC0|byte(off>>8), byte(off))
 			return
@@ -233,18 +244,21 @@ func (b *Builder) put(h uint32, off int) {
 	}
 }
 
-func (b *Builder) find(h uint32, suffix Name) (int, bool) {
+func (b *Builder) find(h uint32, suffix Name, rdata bool) (int, bool) {
 	for i := range uint32(compressionProbes) {
 		s := &b.slots[(h+i)%compressionSlots]
-		if s.epoch == b.epoch && s.hash == h && b.sameAt(int(s.off), suffix) {
+		if s.epoch != b.epoch || s.hash != h || rdata && int(s.off) < b.data {
+			continue
+		}
+		if b.sameAt(int(s.off), suffix, rdata) {
 			return int(s.off), true
 		}
 	}
 	return 0, false
 }
 
-// sameAt compares a name with the one that stands in the message, following our own pointers.
-func (b *Builder) sameAt(off int, n Name) bool {
+// sameAt compares a name with the one that stands in the message, following our own pointers; exact is with regard to case.
+func (b *Builder) sameAt(off int, n Name, exact bool) bool {
 	for i := 0; ; {
 		if off >= len(b.msg) {
 			return false
@@ -252,6 +266,9 @@ func (b *Builder) sameAt(off int, n Name) bool {
 		l := int(b.msg[off])
 		if l >= 0xC0 {
 			off = l&0x3F<<8 | int(b.msg[off+1])
+			if exact && off < b.data {
+				return false // the rest stands in a question whose case is the client's
+			}
 			continue
 		}
 		if l != int(n[i]) || off+1+l > len(b.msg) {
@@ -261,7 +278,7 @@ func (b *Builder) sameAt(off int, n Name) bool {
 			return true
 		}
 		for k := 1; k <= l; k++ {
-			if lower[b.msg[off+k]] != lower[n[i+k]] {
+			if x, y := b.msg[off+k], n[i+k]; x != y && (exact || lower[x] != lower[y]) {
 				return false
 			}
 		}

@@ -228,9 +228,15 @@ func TestBuilder_compression(t *testing.T) {
 	owner := name(t, "www.example.org.")
 	b.Question(owner, wire.TypeMX, wire.ClassIN)
 	base := b.Len()
-	b.RR(wire.Answers, owner, wire.TypeMX, wire.ClassIN, 1, append([]byte{0, 1}, name(t, "mail.EXAMPLE.org.")...))
+	b.RR(wire.Answers, owner, wire.TypeMX, wire.ClassIN, 1, append([]byte{0, 1}, name(t, "mail.example.org.")...))
 	if got := b.Len() - base; got != 2+10+2+5+2 {
 		t.Errorf("MX takes %d", got)
+	}
+	// RFC 4343, Section 4.1: the case of RDATA is kept, so only equal octets are pointed to. (case 11)
+	base = b.Len()
+	b.RR(wire.Answers, owner, wire.TypeMX, wire.ClassIN, 1, append([]byte{0, 1}, name(t, "mail.EXAMPLE.org.")...))
+	if got := b.Len() - base; got != 2+10+2+5+8+2 {
+		t.Errorf("MX with capitals takes %d", got)
 	}
 	base = b.Len()
 	b.RR(wire.Answers, owner, wire.TypeSRV, wire.ClassIN, 1, append([]byte{0, 1, 0, 1, 0, 1}, owner...))

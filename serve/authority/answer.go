@@ -205,8 +205,8 @@ func (r *Responder) addAdditional() {
 			}
 			for _, typ := range [2]wire.Type{wire.TypeA, wire.TypeAAAA} {
 				set, ok := node.Set(typ)
-				if !ok || r.qtype == typ && t.name.Equal(r.qname) {
-					continue
+				if !ok || r.res.AA && r.qtype == typ && t.name.Equal(r.qname) {
+					continue // it is the answer
 				}
 				if r.set(wire.Additionals, t.name, node, set, set.TTL()) {
 					continue

@@ -236,21 +236,30 @@ func (t *Table) Stats() Stats {
 	return Stats{t.hits, t.misses, t.resets, uint64(t.used), uint64(len(t.chunks)*chunkSize + len(t.slots)*12)}
 }
 
-// makeKey builds the key: the name in lower case, eight octets at a time, then type and DO.
+// makeKey builds the key: the name in lower case, eight octets at a time, then type, DO, and whether the name had capitals,
+// for then names in RDATA do not point into it (see wire.Builder).
 func (t *Table) makeKey(q *wire.Query) {
 	n := len(q.Name)
 	i := 0
+	capitals := uint64(0)
 	for ; i+8 <= n; i += 8 {
-		binary.LittleEndian.PutUint64(t.key[i:], lower8(binary.LittleEndian.Uint64(q.Name[i:])))
+		v := binary.LittleEndian.Uint64(q.Name[i:])
+		low := lower8(v)
+		capitals |= v ^ low
+		binary.LittleEndian.PutUint64(t.key[i:], low)
 	}
 	for ; i < n; i++ {
 		t.key[i] = wire.Lower(q.Name[i])
+		capitals |= uint64(q.Name[i] ^ t.key[i])
 	}
-	do := byte(0)
+	flags := byte(0)
 	if q.DO {
-		do = 1
+		flags = 1
 	}
-	t.key[n], t.key[n+1], t.key[n+2] = byte(q.Type>>8), byte(q.Type), do
+	if capitals != 0 {
+		flags |= 2
+	}
+	t.key[n], t.key[n+1], t.key[n+2] = byte(q.Type>>8), byte(q.Type), flags
 	t.klen = n + 3
 	t.hash = hashKey(t.key[:t.klen])
 }

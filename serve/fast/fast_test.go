@@ -17,7 +17,7 @@ func question(t testing.TB, name string, typ wire.Type, do bool) *wire.Query {
 	return &wire.Query{Name: n, Type: typ, Class: wire.ClassIN, DO: do}
 }
 
-func TestTable_findsInAnyCaseAndKeepsKindsApart(t *testing.T) {
+func TestTable_findsWhateverTheCapitalsAndKeepsKindsApart(t *testing.T) {
 	tab := fast.New(1 << 20)
 	add := func(q *wire.Query, body string) {
 		if _, ok := tab.Find(q); !ok {
@@ -25,6 +25,7 @@ func TestTable_findsInAnyCaseAndKeepsKindsApart(t *testing.T) {
 		}
 	}
 	add(question(t, "WWW.EXAMPLE.ORG.", wire.TypeA, false), "plain")
+	add(question(t, "www.example.org.", wire.TypeA, false), "lower")
 	add(question(t, "www.example.org.", wire.TypeA, true), "signed")
 	add(question(t, "www.example.org.", wire.TypeAAAA, false), "six")
 	for _, c := range []struct {
@@ -32,6 +33,7 @@ func TestTable_findsInAnyCaseAndKeepsKindsApart(t *testing.T) {
 		want string
 	}{
 		{question(t, "www.ExAmPlE.org.", wire.TypeA, false), "plain"},
+		{question(t, "www.example.org.", wire.TypeA, false), "lower"},
 		{question(t, "www.example.org.", wire.TypeA, true), "signed"},
 		{question(t, "www.example.org.", wire.TypeAAAA, false), "six"},
 	} {
