@@ -22,7 +22,7 @@ const Prefix = "/api/v1"
 const maxForm = 1 << 20
 
 // posted are the questions that may also come as a form: long queries do not fit into an address.
-var posted = []string{"/query", "/query_range", "/query_exemplars", "/format_query", "/parse_query", "/labels", "/series"}
+var posted = []string{"/query", "/query_range", "/format_query", "/parse_query", "/labels", "/series"}
 
 // asked are the questions that are answered at all. Everything else of Prometheus' API writes, deletes, administers, or
 // tells about scraping, which we do not do.

@@ -139,6 +139,10 @@ func TestStore_answersPromQLOverHTTP(t *testing.T) {
 		{ask("/metadata", "metric", "anyu_queries_total"), `"type":"counter"`},
 		{ask("/status/buildinfo"), `"version":"3.15.0"`},
 		{ask("/rules"), `"groups":[]`},
+		{ask("/alerts"), `"alerts":[]`},
+		{ask("/format_query", "query", "sum(up)"), `"sum(up)"`},
+		{ask("/parse_query", "query", "sum(up)"), `"type":"aggregation"`},
+		{ask("/status/runtimeinfo"), `"success"`},
 	} {
 		if !strings.Contains(c.got, c.want) || !json.Valid([]byte(c.got)) {
 			t.Errorf("got %s\nwant %s", c.got, c.want)
@@ -190,7 +194,7 @@ func checkRefusals(t *testing.T, base string) {
 		{"POST", "/api/v1/admin/tsdb/delete_series?match[]=anyu_queries_total"},
 		{"PUT", "/api/v1/admin/tsdb/snapshot"},
 		{"POST", "/api/v1/write"}, {"POST", "/api/v1/read"}, {"POST", "/api/v1/otlp/v1/metrics"},
-		{"GET", "/api/v1/status/config"}, {"GET", "/api/v1/targets"}, {"GET", "/api/v1/notifications/live"},
+		{"GET", "/api/v1/status/config"}, {"GET", "/api/v1/targets"}, {"GET", "/api/v1/query_exemplars?query=up"}, {"GET", "/api/v1/notifications/live"},
 		{"GET", "/api/v1/../../metrics"}, {"DELETE", "/api/v1/query"}, {"OPTIONS", "/api/v1/query"},
 		{"POST", "/api/v1/label/zone/values"},
 	} {
