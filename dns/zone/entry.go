@@ -161,7 +161,7 @@ func nextSet(b []byte) (s RRset, rest []byte) {
 
 // entryTotals counts what one entry adds to its page.
 func entryTotals(e []byte) totals {
-	t := totals{names: 1, bytes: int64(len(e) + 2)}
+	t := totals{names: 1, bytes: int64(len(e) + leafItem)}
 	t.flags(entryFlags(e))
 	for b := e[setsAt(e):]; len(b) > 0; {
 		var s RRset

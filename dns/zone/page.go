@@ -8,9 +8,11 @@ import (
 // page is a node of a tree. A leaf holds entries, an inner page its children and what separates them. A page never changes
 // once a tree holds it.
 //
-// data is a table and what it points to: the number of items (2 octets), the offset of each item (2 octets each), the
-// items. In a leaf the items are entries, in an inner page the separators: item i is at most the first key below kids[i]
-// and above every key below kids[i-1]. An entry that does not fit a page stands alone in one of its own size.
+// data is a table and what it points to: the number of items (2 octets), in a leaf how many octets all its keys begin with
+// (2 octets), the offset of each item (2 octets each), in a leaf a hint for each item (4 octets each), the items. In a leaf
+// the items are entries, and the hint of one is what its key goes on with after the common octets; in an inner page they
+// are the separators: item i is at most the first key below kids[i] and above every key below kids[i-1]. An entry that
+// does not fit a page stands alone in one of its own size.
 type page struct {
 	kids  []*page
 	heads []uint64 // inner: the first 8 octets of each separator, so that most steps of a search are one comparison
@@ -24,6 +26,14 @@ type totals struct {
 	nsecs          int // names with NSEC, hashes with NSEC3
 	aliases        int // names with CNAME or DNAME
 	bytes          int64
+}
+
+func (t *totals) sub(o totals) {
+	t.names -= o.names
+	t.records -= o.records
+	t.nsecs -= o.nsecs
+	t.aliases -= o.aliases
+	t.bytes -= o.bytes
 }
 
 // flags counts one entry with these flags.
@@ -49,10 +59,14 @@ const (
 	// allocator.
 	pageSize = 8 << 10
 	maxKids  = 128
+
+	tableHead = 4 // count and common octets
+	innerItem = 2 // offset
+	leafItem  = 6 // offset and hint
 )
 
 func tableLen(d []byte) int           { return int(binary.LittleEndian.Uint16(d)) }
-func tableOffset(d []byte, i int) int { return int(binary.LittleEndian.Uint16(d[2+2*i:])) }
+func tableOffset(d []byte, i int) int { return int(binary.LittleEndian.Uint16(d[tableHead+2*i:])) }
 
 // item is item i of the table d.
 func item(d []byte, i int) []byte {
@@ -67,10 +81,37 @@ func (p *page) isLeaf() bool { return p.kids == nil }
 
 func (p *page) entry(i int) []byte { return item(p.data, i) }
 
-// leafSearch returns the first entry whose key is not below key, and whether it is key.
+// leafSearch returns the first entry whose key is not below key, and whether it is key. Most steps look at the hints, which
+// lie together; only entries with the hint of key are looked at themselves.
 func (p *page) leafSearch(key []byte) (int, bool) {
 	d := p.data
-	lo, hi := 0, tableLen(d)
+	n, common := tableLen(d), int(binary.LittleEndian.Uint16(d[2:]))
+	if common > 0 {
+		begin := entryKey(d[tableOffset(d, 0):])[:common]
+		if len(key) < common {
+			if bytes.Compare(key, begin) > 0 {
+				return n, false
+			}
+			return 0, false
+		}
+		if c := bytes.Compare(key[:common], begin); c < 0 {
+			return 0, false
+		} else if c > 0 {
+			return n, false
+		}
+	}
+	hint, hints := hintOf(key[common:]), d[tableHead+2*n:]
+	lo, hi := 0, n
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if binary.LittleEndian.Uint32(hints[4*mid:]) < hint {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	for hi = lo; hi < n && binary.LittleEndian.Uint32(hints[4*hi:]) == hint; hi++ {
+	}
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
 		switch bytes.Compare(entryKey(d[tableOffset(d, mid):]), key) {
@@ -83,6 +124,18 @@ func (p *page) leafSearch(key []byte) (int, bool) {
 		}
 	}
 	return lo, false
+}
+
+// hintOf is the first 4 octets of b as a number. Where hints differ what they were made of differs the same way.
+func hintOf(b []byte) uint32 {
+	if len(b) >= 4 {
+		return binary.BigEndian.Uint32(b)
+	}
+	var h uint32
+	for i, c := range b {
+		h |= uint32(c) << (24 - 8*i)
+	}
+	return h
 }
 
 // child is the index of the kid that key belongs under; head is the key's headOf.
@@ -208,7 +261,7 @@ func (p *page) walk(yield func(entry []byte) bool) bool {
 // newInner makes an inner page of kids, which must not be empty.
 func newInner(kids []*page) *page {
 	p := &page{kids: kids, heads: make([]uint64, len(kids))}
-	size := 2 + 2*len(kids)
+	size := tableHead + innerItem*len(kids)
 	seps := make([][]byte, len(kids))
 	for i, kid := range kids {
 		p.total.add(kid.total)
@@ -218,10 +271,10 @@ func newInner(kids []*page) *page {
 			size += len(seps[i])
 		}
 	}
-	p.data = make([]byte, 2+2*len(kids), size)
+	p.data = make([]byte, tableHead+innerItem*len(kids), size)
 	binary.LittleEndian.PutUint16(p.data, uint16(len(kids)))
 	for i, sep := range seps {
-		binary.LittleEndian.PutUint16(p.data[2+2*i:], uint16(len(p.data)))
+		binary.LittleEndian.PutUint16(p.data[tableHead+2*i:], uint16(len(p.data)))
 		p.data = append(p.data, sep...)
 	}
 	return p

@@ -83,7 +83,7 @@ func (t tree) apply(changes []change) tree {
 	}
 	root := t.root
 	if root == nil {
-		root = &page{data: []byte{0, 0}}
+		root = &page{data: make([]byte, tableHead)}
 	}
 	out := treeOf(root.apply(changes))
 	for out.root != nil && len(out.root.kids) == 1 {
@@ -119,34 +119,77 @@ func (p *page) apply(changes []change) []*page {
 	return group(kids)
 }
 
+// applyLeaf copies what stays in stretches. What no longer fits one page is cut in two halves, so that the next change finds
+// room; where that is not enough the pages are packed anew.
 func (p *page) applyLeaf(changes []change) []*page {
 	var b builder
-	b.items = make([]byte, 0, len(p.data)+256)
-	b.starts = make([]int, 0, tableLen(p.data)+8)
-	for i := range tableLen(p.data) {
-		e := p.entry(i)
-		key := entryKey(e)
-		for len(changes) > 0 && bytes.Compare(changes[0].key, key) < 0 {
-			if changes[0].entry != nil {
-				b.add(changes[0].entry)
-			}
-			changes = changes[1:]
-		}
-		if len(changes) > 0 && bytes.Equal(changes[0].key, key) {
-			if changes[0].entry != nil {
-				b.add(changes[0].entry)
-			}
-			changes = changes[1:]
-			continue
-		}
-		b.add(e)
-	}
+	total := p.total
+	at := 0
 	for _, c := range changes {
+		i, exact := p.leafSearch(c.key)
+		b.addRange(p, at, i)
+		if at = i; exact {
+			total.sub(entryTotals(p.entry(i)))
+			at++
+		}
 		if c.entry != nil {
-			b.add(c.entry)
+			b.starts = append(b.starts, len(b.items))
+			b.items = append(b.items, c.entry...)
+			total.add(entryTotals(c.entry))
 		}
 	}
-	return b.pages()
+	b.addRange(p, at, p.count())
+	switch size := tableHead + leafItem*len(b.starts) + len(b.items); {
+	case len(b.starts) == 0:
+		return nil
+	case size <= pageSize || len(b.starts) == 1:
+		return []*page{{data: leafData(b.items, b.starts), total: total}}
+	case size <= 2*pageSize-pageSize/8:
+		if halves := b.halves(total); halves != nil {
+			return halves
+		}
+	}
+	return b.repack()
+}
+
+// halves makes two pages of what is in b, or nil where one would be too large.
+func (b *builder) halves(total totals) []*page {
+	n := 1
+	for n < len(b.starts)-1 && leafItem*n+b.starts[n] < (leafItem*len(b.starts)+len(b.items))/2 {
+		n++
+	}
+	cut := b.starts[n]
+	left, right := b.starts[:n], b.starts[n:]
+	if tableHead+leafItem*n+cut > pageSize || tableHead+leafItem*len(right)+len(b.items)-cut > pageSize {
+		return nil
+	}
+	var first totals
+	for i, s := range left {
+		end := cut
+		if i+1 < n {
+			end = left[i+1]
+		}
+		first.add(entryTotals(b.items[s:end]))
+	}
+	total.sub(first)
+	low := &page{data: leafData(b.items[:cut], left), total: first}
+	for i := range right {
+		right[i] -= cut
+	}
+	return []*page{low, {data: leafData(b.items[cut:], right), total: total}}
+}
+
+// repack makes as many pages of what is in b as it takes.
+func (b *builder) repack() []*page {
+	var out builder
+	for i, s := range b.starts {
+		end := len(b.items)
+		if i+1 < len(b.starts) {
+			end = b.starts[i+1]
+		}
+		out.add(b.items[s:end])
+	}
+	return out.pages()
 }
 
 // coalesce joins neighbours that fill half a page between them, so that removals do not leave a tree of crumbs.
