@@ -45,8 +45,6 @@ const (
 	// batchSize is the number of datagrams a system call moves. 16, 32, 64 and 128 could not be told apart on a shared machine (4.1 to
 	// 4.5 us of system time an answer each); 64 spreads a wake-up over many answers and keeps the buffers in the second-level cache.
 	batchSize = 64
-	// busyBatch is the size of a batch after which the next one is expected to be there already.
-	busyBatch = batchSize / 4
 	// queryRoom is the longest UDP message taken: nothing legitimate comes near (UPDATE and TSIG included). Longer ones are
 	// counted as refused. The 192 octets more spread the buffers over the cache's sets: at a stride of exactly one
 	// page all would share one.
@@ -110,13 +108,12 @@ func (u *udpSocket) run() {
 	}
 	b := newBatch(u.local, u.wildcard)
 	l := u.server.udpLanes[u.worker]
-	n, errno := 0, unix.Errno(0)
 	for {
 		stopping := u.stopping.Load()
 		if stopping == stopNow {
 			break
 		}
-		n, errno = b.receive(u.fd, n >= busyBatch, stopping == stopDrain)
+		n, errno := b.receive(u.fd, stopping == stopDrain)
 		if n > 0 {
 			l.mu.Lock()
 			u.answer(b, n, l.answerer)
@@ -140,23 +137,20 @@ func (u *udpSocket) run() {
 	u.mu.Unlock()
 }
 
-// receive fills recv. After a large batch more datagrams are there already, so the first try does not wait and does not tell the Go
-// scheduler (RawSyscall6); with nothing there, or after a small batch, it is an ordinary blocking call.
+// receive fills recv, waiting for the first message unless the socket is being stopped.
 //
-// Measured on one core, GOMAXPROCS=1, kxdpgun at 400,000 q/s over veth, best of several rounds on a shared machine, answers a
-// second and context switches in 2 s: blocking calls only 227,000 and 11,000; this 251,000 and 800; parking on Go's netpoller
-// 247,000 and 350; bench/echo, blocking only, 234,000. The netpoller needs three system calls where a blocked thread needs one
-// once the load is low, and cannot keep a socket on its CPU. Other goroutines get their turn in all of them: a timer of
-// 5 ms fired within 40 ms at full load.
-func (b *batch) receive(fd int, busy, stopping bool) (int, unix.Errno) {
-	first := uintptr(unsafe.Pointer(&b.recv[0]))
-	n, errno := uintptr(0), unix.EAGAIN
-	if busy || stopping {
-		n, _, errno = unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), first, batchSize, unix.MSG_DONTWAIT, 0, 0)
+// How to wait was measured on one core, GOMAXPROCS=1, with kxdpgun at 400,000 q/s over veth on a machine that others use too. Best of
+// many rounds, answers a second: blocking calls, as here, 250,000; a RawSyscall6 that does not wait first and a blocking call
+// only when there is nothing, 251,000; parking on Go's netpoller, 247,000; bench/echo, which blocks, 256,000. With other
+// programs on the core the order turns round: the kernel's scheduler takes a thread that never sleeps for a hog, and the two
+// that poll got about half of the answers of the ones that block. Blocking also lets Go hand the processor over: a timer of
+// 5 ms fired within 23 ms at full load, within 40 ms with the others.
+func (b *batch) receive(fd int, stopping bool) (int, unix.Errno) {
+	flags := uintptr(unix.MSG_WAITFORONE)
+	if stopping {
+		flags = unix.MSG_DONTWAIT
 	}
-	if errno == unix.EAGAIN && !stopping {
-		n, _, errno = unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), first, batchSize, unix.MSG_WAITFORONE, 0, 0)
-	}
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.recv[0])), batchSize, flags, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
@@ -236,16 +230,13 @@ func (u *udpSocket) take(b *batch, i int, set *settings) ([]byte, bool) {
 func (u *udpSocket) send(b *batch, n int) {
 	sent := 0
 	for done := 0; done < n; {
-		k, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(u.fd), uintptr(unsafe.Pointer(&b.send[done])), uintptr(n-done), unix.MSG_DONTWAIT, 0, 0)
-		if errno == unix.EAGAIN { // the send buffer is full: wait, bounded by SO_SNDTIMEO
-			k, _, errno = unix.Syscall6(unix.SYS_SENDMMSG, uintptr(u.fd), uintptr(unsafe.Pointer(&b.send[done])), uintptr(n-done), 0, 0, 0)
-		}
+		k, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(u.fd), uintptr(unsafe.Pointer(&b.send[done])), uintptr(n-done), 0, 0, 0)
 		switch errno {
 		case 0:
 			sent += int(k)
 			done += int(k)
 		case unix.EINTR:
-		case unix.EAGAIN: // still full: the queries that wait are worth more than these
+		case unix.EAGAIN: // full for all of SO_SNDTIMEO: the queries that wait are worth more than these
 			u.counters.sendErrors.Add(uint64(n - done))
 			done = n
 		default:
