@@ -85,17 +85,17 @@ func (t tree) apply(changes []change) tree {
 	if root == nil {
 		root = &page{data: make([]byte, tableHead)}
 	}
-	out := treeOf(root.apply(changes))
+	out := treeOf(root.apply(changes, new(builder)))
 	for out.root != nil && len(out.root.kids) == 1 {
 		out.root = out.root.kids[0]
 	}
 	return out
 }
 
-// apply returns the pages that take p's place, of the same depth as p; none if all is gone.
-func (p *page) apply(changes []change) []*page {
+// apply returns the pages that take p's place, of the same depth as p; none if all is gone. b lends its buffers.
+func (p *page) apply(changes []change, b *builder) []*page {
 	if p.isLeaf() {
-		return p.applyLeaf(changes)
+		return p.applyLeaf(changes, b)
 	}
 	kids := make([]*page, 0, len(p.kids)+1)
 	for i, kid := range p.kids {
@@ -109,7 +109,7 @@ func (p *page) apply(changes []change) []*page {
 			kids = append(kids, kid)
 			continue
 		}
-		kids = append(kids, kid.apply(changes[:n])...)
+		kids = append(kids, kid.apply(changes[:n], b)...)
 		changes = changes[n:]
 	}
 	kids = coalesce(kids)
@@ -121,8 +121,8 @@ func (p *page) apply(changes []change) []*page {
 
 // applyLeaf copies what stays in stretches. What no longer fits one page is cut in two halves, so that the next change finds
 // room; where that is not enough the pages are packed anew.
-func (p *page) applyLeaf(changes []change) []*page {
-	var b builder
+func (p *page) applyLeaf(changes []change, b *builder) []*page {
+	b.items, b.starts = b.items[:0], b.starts[:0]
 	total := p.total
 	at := 0
 	for _, c := range changes {
