@@ -171,6 +171,9 @@ func (p *parser) generate() error {
 	inner.set.owner = false
 	var text []byte
 	for v := start; v <= stop; v += step {
+		if err := p.load.ctx.Err(); err != nil {
+			return err
+		}
 		if text, ok = substitute(text[:0], line, v); !ok {
 			p.tok = at
 			return p.errorf("bad ${...} in $GENERATE: offset, width and base (d, o, x, X, n, N) are expected")

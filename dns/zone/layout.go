@@ -10,6 +10,7 @@ import "anyu/dns/wire"
 //	d      date of 4 octets (RFC 4034, Section 3.2)
 //	a 6    IPv4, IPv6 address
 //	s      character string (RFC 1035, Section 3.3)
+//	w      the same, written without quotes: the tag of CAA
 //	S      one or more of them to the end
 //	x      quoted text to the end without a length octet
 //	h B    hexadecimal, base64, to the end; at least one octet
@@ -43,7 +44,7 @@ var layouts = map[wire.Type]string{
 	wire.TypeCDS: "2g1h", wire.TypeCDNSKEY: "21gB", wire.TypeOPENPGPKEY: "B", wire.TypeCSYNC: "42m", wire.TypeZONEMD: "411h",
 	wire.TypeSVCB: "2nv", wire.TypeHTTPS: "2nv", wire.TypeDSYNC: "Ty2n", wire.TypeHHIT: "B", wire.TypeBRID: "B",
 	wire.TypeSPF: "S", wire.TypeUINFO: "s", wire.TypeUID: "4", wire.TypeGID: "4", wire.TypeNID: "2i", wire.TypeL32: "2a",
-	wire.TypeL64: "2i", wire.TypeLP: "2n", wire.TypeEUI48: "e", wire.TypeEUI64: "E", wire.TypeURI: "22x", wire.TypeCAA: "1sx",
+	wire.TypeL64: "2i", wire.TypeLP: "2n", wire.TypeEUI48: "e", wire.TypeEUI64: "E", wire.TypeURI: "22x", wire.TypeCAA: "1wx",
 	wire.TypeAVC: "S", wire.TypeDOA: "441sb", wire.TypeAMTRELAY: layoutSpecial, wire.TypeRESINFO: "S", wire.TypeWALLET: "S",
 	wire.TypeCLA: "S", wire.TypeIPN: "8", wire.TypeTA: "2g1h", wire.TypeDLV: "2g1h", wire.TypeWKS: layoutSpecial,
 	wire.TypeATMA: layoutSpecial, typeALIAS: "n",

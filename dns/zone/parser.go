@@ -312,6 +312,10 @@ func (p *parser) outside(t wire.Type) error {
 
 // warn notes something at the current token.
 func (p *parser) warn(code, format string, args ...any) {
+	if len(p.out.warnings) >= maxWarnings {
+		p.out.dropped++ // a file of another zone has a million: they are not even worded
+		return
+	}
 	p.out.note(Warning{code, *p.errorf(format, args...).(*SyntaxError)})
 }
 

@@ -81,7 +81,7 @@ func (p *parser) field(dst []byte, f byte, begin int) ([]byte, error) {
 func (p *parser) oneWord(dst []byte, f byte) ([]byte, error) {
 	text := p.tok.text
 	switch f {
-	case 's':
+	case 's', 'w':
 		return p.charString(dst)
 	case '1', '2', '4', '8':
 		return p.number(dst, f)

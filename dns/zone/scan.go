@@ -3,6 +3,7 @@ package zone
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"anyu/dns/wire"
 )
@@ -250,41 +251,52 @@ func (l *lexer) appendName(dst []byte, origin wire.Name) (out []byte, relative b
 		}
 	}
 	begin := len(dst)
-	label := begin
-	dst = append(dst, 0)
+	dst, open, err := l.appendLabels(dst, text)
+	if err != nil {
+		return dst, false, err
+	}
+	if open {
+		dst = append(dst, origin...)
+	}
+	if len(dst)-begin > wire.MaxName {
+		return dst, false, l.errorf("name %.64q is longer than 255 octets", text)
+	}
+	return dst, open, nil
+}
+
+// appendLabels appends the labels of text; open tells that no dot ended it, so that the root octet is missing.
+func (l *lexer) appendLabels(dst, text []byte) (out []byte, open bool, err error) {
+	at := len(dst)
+	dst = slices.Grow(dst, len(text)+1)
+	w := dst[at : at+len(text)+1] // text is never shorter than what it says
+	label, end := 0, 1
 	for i := 0; i < len(text); i++ {
 		c := text[i]
-		if c == '.' {
-			n := len(dst) - label - 1
+		switch c {
+		case '.':
+			n := end - label - 1
 			if n == 0 || n > wire.MaxLabel {
-				return dst, false, l.errorf("name %q has a label of %d octets: 1 to 63 are allowed", text, n)
+				return dst, false, l.badLabel(n)
 			}
-			dst[label] = byte(n)
-			label = len(dst)
-		} else if c == '\\' {
+			w[label], label = byte(n), end
+		case '\\':
 			v, width, ok := unescape(text[i:])
 			if !ok {
 				return dst, false, l.errorf("bad escape in name %q: \\DDD takes three digits up to 255", text)
 			}
 			c, i = v, i+width-1
-			dst = append(dst, c)
-			continue
 		}
-		dst = append(dst, c)
+		w[end] = c
+		end++
 	}
-	n := len(dst) - label - 1
-	switch {
-	case n == 0:
-		dst[label] = 0
-	case n > wire.MaxLabel:
-		return dst, false, l.errorf("name %q has a label of %d octets: 1 to 63 are allowed", text, n)
-	default:
-		dst[label] = byte(n)
-		dst = append(dst, origin...)
-		relative = true
+	n := end - label - 1
+	if n > wire.MaxLabel {
+		return dst, false, l.badLabel(n)
 	}
-	if len(dst)-begin > wire.MaxName {
-		return dst, false, l.errorf("name %.64q is longer than 255 octets", text)
-	}
-	return dst, relative, nil
+	w[label] = byte(n) // 0 is the root
+	return dst[:at+end], n > 0, nil
+}
+
+func (l *lexer) badLabel(n int) error {
+	return l.errorf("name %.80q has a label of %d octets: 1 to 63 are allowed", l.tok.text, n)
 }

@@ -109,7 +109,7 @@ func appendField(dst []byte, f byte, b []byte) (out, rest []byte, ok bool) {
 			return dst, b, false
 		}
 		return wire.Name(b[:end]).AppendText(dst), b[end:], true
-	case 's', 'H', '3':
+	case 's', 'w', 'H', '3':
 		if len(b) == 0 || 1+int(b[0]) > len(b) {
 			return dst, b, false
 		}
@@ -204,7 +204,9 @@ func appendFixed(dst []byte, f byte, b []byte) []byte {
 
 func appendCounted(dst []byte, f byte, b []byte) []byte {
 	switch {
-	case f == 's':
+	case f == 'w' && isWord(b):
+		return append(dst, b...)
+	case f == 's' || f == 'w':
 		return appendQuoted(dst, b)
 	case len(b) == 0:
 		return append(dst, '-')
@@ -212,6 +214,16 @@ func appendCounted(dst []byte, f byte, b []byte) []byte {
 		return appendBase32(dst, b, false)
 	}
 	return hex.AppendEncode(dst, b)
+}
+
+// isWord tells whether b needs no quotes.
+func isWord(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7F || charOf[c] != charWord {
+			return false
+		}
+	}
+	return len(b) > 0
 }
 
 // appendQuoted writes octets as a quoted character string.
