@@ -371,7 +371,7 @@ func (l *loader) build() (*Zone, error) {
 	if err != nil {
 		return nil, err
 	}
-	return z, z.sound()
+	return z, z.Sound()
 }
 
 // warnTTL notes a TTL that differs between runs.

@@ -24,7 +24,7 @@ func (n Node) Key() []byte { return entryKey(n.entry) }
 func (n Node) IsZero() bool { return n.entry == nil }
 
 // IsApex, IsCut (NS below the apex), HasDNAME, HasCNAME, HasNSEC and IsNSEC3 (a node of the NSEC3 tree) cost nothing.
-func (n Node) IsApex() bool   { return n.entry[0] == 0 && n.flags&flagHash == 0 }
+func (n Node) IsApex() bool   { return n.entry != nil && n.entry[0] == 0 && n.flags&flagHash == 0 }
 func (n Node) IsCut() bool    { return n.flags&flagCut != 0 }
 func (n Node) HasDNAME() bool { return n.flags&flagDNAME != 0 }
 func (n Node) HasCNAME() bool { return n.flags&flagCNAME != 0 }

@@ -14,10 +14,11 @@ import (
 // are the separators: item i is at most the first key below kids[i] and above every key below kids[i-1]. An entry that
 // does not fit a page stands alone in one of its own size.
 type page struct {
-	kids  []*page
-	heads []uint64 // inner: the first 8 octets of each separator, so that most steps of a search are one comparison
-	data  []byte
-	total totals
+	kids   []*page
+	heads  []uint64 // inner: the first 8 octets of each separator, so that most steps of a search are one comparison
+	leaves [][]byte // above leaves: their data, so that a look-up need not fetch the leaf's own page struct
+	data   []byte
+	total  totals
 }
 
 // totals are sums over the entries at or below a page.
@@ -124,6 +125,34 @@ func (p *page) leafSearch(key []byte) (int, bool) {
 		}
 	}
 	return lo, false
+}
+
+// leafFind returns the entry with key in the leaf d, or nil. It need not look whether key begins as all keys here do: only the
+// whole key is compared.
+func leafFind(d, key []byte) []byte {
+	n, common := tableLen(d), int(binary.LittleEndian.Uint16(d[2:]))
+	if len(key) < common {
+		return nil
+	}
+	hint, hints := hintOf(key[common:]), d[tableHead+2*n:]
+	lo, hi := 0, n
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if binary.LittleEndian.Uint32(hints[4*mid:]) < hint {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	for ; lo < n && binary.LittleEndian.Uint32(hints[4*lo:]) == hint; lo++ {
+		switch e := item(d, lo); bytes.Compare(entryKey(e), key) {
+		case 0:
+			return e
+		case 1:
+			return nil
+		}
+	}
+	return nil
 }
 
 // hintOf is the first 4 octets of b as a number. Where hints differ what they were made of differs the same way.
@@ -261,6 +290,12 @@ func (p *page) walk(yield func(entry []byte) bool) bool {
 // newInner makes an inner page of kids, which must not be empty.
 func newInner(kids []*page) *page {
 	p := &page{kids: kids, heads: make([]uint64, len(kids))}
+	if kids[0].isLeaf() {
+		p.leaves = make([][]byte, len(kids))
+		for i, kid := range kids {
+			p.leaves[i] = kid.data
+		}
+	}
 	size := tableHead + innerItem*len(kids)
 	seps := make([][]byte, len(kids))
 	for i, kid := range kids {

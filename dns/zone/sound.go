@@ -14,8 +14,9 @@ var (
 	ErrMany  = errors.New("more than one record of a type that stands alone")
 )
 
-// sound refuses what no server can answer from rightly. The rest of what may be wrong is Check's.
-func (z *Zone) sound() error {
+// Sound refuses what no server can answer from rightly: a zone without NS, a CNAME beside other data. Load demands it; whoever
+// fills a zone by Edit may. The rest of what may be wrong is Check's.
+func (z *Zone) Sound() error {
 	if _, ok := z.ApexNode().Set(wire.TypeNS); !ok {
 		return ErrNoNS // RFC 1034, Section 4.2.1
 	}

@@ -35,12 +35,13 @@ func (t tree) find(key []byte) []byte {
 		return nil
 	}
 	for head := headOf(key); !p.isLeaf(); {
-		p = p.kids[p.child(key, head)]
+		i := p.child(key, head)
+		if p.leaves != nil {
+			return leafFind(p.leaves[i], key)
+		}
+		p = p.kids[i]
 	}
-	if i, ok := p.leafSearch(key); ok {
-		return p.entry(i)
-	}
-	return nil
+	return leafFind(p.data, key)
 }
 
 func (t tree) after(key []byte) []byte {
