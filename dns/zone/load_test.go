@@ -62,11 +62,15 @@ func TestLoad_presentation(t *testing.T) {
 		{"generate two fields", "$GENERATE 1-1 h$ MX \"$ m$\"\n", "h1.example. 5400 IN MX 1 m1.example."},
 		{"CRLF", "x A 192.0.2.2\r\ny A 192.0.2.3\r\n", "y.example. 5400 IN A 192.0.2.3"},
 		{"no line end", "x A 192.0.2.2", "x.example. 5400 IN A 192.0.2.2"},
+		{"minimum for want of a TTL", "", "late.example. 5 IN A 192.0.2.1"},
 		{"records before the SOA", "", "ns.example. 5400 IN A 192.0.2.1"},
 	} {
 		text := head + c.text
 		if c.name == "records before the SOA" {
 			text = "$TTL 1h30m\n@ NS ns\nns A 192.0.2.1\n@ SOA ns a 1 2 3 4 5\n"
+		}
+		if c.name == "minimum for want of a TTL" {
+			text = "@ SOA ns a 1 2 3 4 5\n@ 7 NS ns\nlate A 192.0.2.1\n"
 		}
 		z, _, err := loadText(t, "example.", text)
 		if err != nil {

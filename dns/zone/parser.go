@@ -267,7 +267,7 @@ func (p *parser) file(at *uint32, placed wire.Type) {
 }
 
 // ttlOf is the TTL of a record: its own, that of $TTL (RFC 2308, Section 4), that of the record before (RFC 1035, Section
-// 5.1), and for an SOA that comes first its MINIMUM.
+// 5.1). An SOA that has none of them takes its MINIMUM, and so do the records after it.
 func (p *parser) ttlOf(t wire.Type, ttl uint32, has bool, rdata []byte) (uint32, error) {
 	switch {
 	case has:
@@ -284,7 +284,9 @@ func (p *parser) ttlOf(t wire.Type, ttl uint32, has bool, rdata []byte) (uint32,
 			return p.last, nil
 		case t == wire.TypeSOA && len(rdata) >= 4:
 			m := rdata[len(rdata)-4:]
-			ttl = uint32(m[0])<<24 | uint32(m[1])<<16 | uint32(m[2])<<8 | uint32(m[3])
+			ttl = clampTTL(uint32(m[0])<<24 | uint32(m[1])<<16 | uint32(m[2])<<8 | uint32(m[3]))
+			// RFC 1035, Section 3.3.13: MINIMUM is the default of the zone, unless $TTL says otherwise (RFC 2308, Section 4).
+			p.ttl, p.hasTTL, p.set.ttl = ttl, true, true
 		default:
 			p.warn(WarnNoTTL, "no TTL here, no $TTL and no record before: 3600 is taken (RFC 1035, Section 5.1 gives no rule)")
 			ttl = 3600

@@ -1,10 +1,12 @@
 package zone
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"math"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"anyu/dns/wire"
@@ -159,7 +161,7 @@ func (p *parser) mnemonic(dst []byte, f byte) ([]byte, error) {
 		}
 		return p.number(dst, '1')
 	case 'i':
-		return p.groups(dst, 4, 4, ':')
+		return p.locator(dst)
 	case 'e':
 		return p.groups(dst, 6, 2, '-')
 	case 'E':
@@ -335,6 +337,23 @@ func (p *parser) groups(dst []byte, n, width int, sep byte) ([]byte, error) {
 			dst = append(dst, high<<4|d)
 		}
 		half, high = !half, d
+	}
+	return dst, nil
+}
+
+// locator reads 64 bits as four groups of up to four hexadecimal digits (RFC 6742, Section 2.1.2).
+func (p *parser) locator(dst []byte) ([]byte, error) {
+	groups := 0
+	for group := range bytes.SplitSeq(p.tok.text, []byte{':'}) {
+		v, err := strconv.ParseUint(string(group), 16, 16)
+		if groups++; err != nil || len(group) > 4 || groups > 4 {
+			groups = 0
+			break
+		}
+		dst = binary.BigEndian.AppendUint16(dst, uint16(v))
+	}
+	if groups != 4 {
+		return dst, p.errorf("%q is not four groups of up to four hexadecimal digits with colons between them", p.tok.text)
 	}
 	return dst, nil
 }
