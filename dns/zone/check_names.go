@@ -47,6 +47,10 @@ func (c *checker) dnsService(r []byte) {
 	_, hasPath := svcParamOf(r, keyDoHPath)
 	for len(alpn) > 0 {
 		n := int(alpn[0])
+		if 1+n > len(alpn) {
+			c.report(Error, "svcb-dns", "alpn is malformed")
+			return
+		}
 		id := string(alpn[1 : 1+n])
 		http := strings.HasPrefix(id, "http/") || len(id) > 1 && id[0] == 'h' && id[1] >= '0' && id[1] <= '9'
 		if http && !hasPath {

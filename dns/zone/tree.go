@@ -53,7 +53,7 @@ func (t tree) after(key []byte) []byte {
 
 // beforeOrLast is the last entry with NSEC or NSEC3 at or before key; there being none, the last of all.
 func (t tree) beforeOrLast(key []byte) []byte {
-	if t.root == nil {
+	if t.root == nil || t.root.total.nsecs == 0 {
 		return nil
 	}
 	if e := t.root.before(key, headOf(key)); e != nil {
