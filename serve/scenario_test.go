@@ -52,11 +52,7 @@ func runScenario(t *testing.T, file string) {
 		fmt.Fprintln(&out, lines[i])
 		switch {
 		case len(words) == 3 && words[0] == "zone":
-			k := slices.IndexFunc(a.Files, func(f txtar.File) bool { return f.Name == words[2] })
-			if k < 0 {
-				t.Fatalf("%s:%d: no file %s in the archive", file, i+1, words[2])
-			}
-			server.Change(serve.Change{Put: []serve.Zone{{Name: mustName(t, words[1]), Zone: load(t, words[1], string(a.Files[k].Data))}}})
+			server.Change(serve.Change{Put: []serve.Zone{{Name: mustName(t, words[1]), Zone: load(t, words[1], scenarioZone(t, a, words[2]))}}})
 		case len(words) >= 3 && words[0] == "query":
 			got := scenarioAnswer(t, w, words[1], words[2], words[3:])
 			var want string
@@ -79,6 +75,20 @@ func runScenario(t *testing.T, file string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// scenarioZone is a file of the archive, or of testdata/zones.
+func scenarioZone(t *testing.T, a *txtar.Archive, name string) string {
+	for _, f := range a.Files {
+		if f.Name == name {
+			return string(f.Data)
+		}
+	}
+	b, err := os.ReadFile(filepath.Join("testdata", "zones", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func scenarioAnswer(t *testing.T, w *serve.Worker, name, typ string, options []string) string {

@@ -135,34 +135,34 @@ func (w *Worker) answer(verdict wire.Verdict, out []byte) int {
 	case w.q.Type == wire.TypeOPT || w.q.Type == 0:
 		return w.fail(out, wire.FormErr, event.NoReason, "")
 	}
-	if n := w.compiled(out); n > 0 {
+	if n, ok := w.compiled(out); ok {
 		return n
 	}
 	return w.fromZone(out)
 }
 
-// compiled answers from the worker's table of finished answers; 0 means that there is none to use.
-func (w *Worker) compiled(out []byte) int {
+// compiled answers from the worker's table of finished answers, if there is one to use.
+func (w *Worker) compiled(out []byte) (n int, ok bool) {
 	a, ok := w.fast.Find(&w.q)
 	w.keyed = true
 	if !ok || !w.table.current(a.Stamp) {
-		return 0
+		return 0, false
 	}
 	z := &w.table.zones[a.Stamp.Zone]
 	if z.Allow != nil && !z.Allow.Contains(w.from.Remote.Addr()) {
-		return 0 // the slow path refuses, with a reason
+		return 0, false // the slow path refuses, with a reason
 	}
 	if w.q.End+len(a.Body)+w.opt.Size() > w.limit {
-		return 0
+		return 0, false
 	}
 	w.via, w.zone, w.rcode = event.FromCompiled, a.Tag, wire.Rcode(a.Flags&15)
 	if n, limited := w.limited(out, filter.Positive, w.q.Name); limited {
-		return n
+		return n, true
 	}
 	copy(out[wire.HeaderSize:w.q.End], w.msg[wire.HeaderSize:w.q.End])
-	n := w.q.End + copy(out[w.q.End:], a.Body)
+	n = w.q.End + copy(out[w.q.End:], a.Body)
 	h := wire.Header{ID: w.q.ID, Flags: a.Flags | w.q.Flags&wire.FlagRD, QD: 1, AN: a.AN, NS: a.NS, AR: a.AR}
-	return w.finish(out, n, h)
+	return w.finish(out, n, h), true
 }
 
 // finish writes the OPT record and the header, in that order because OPT is counted there.

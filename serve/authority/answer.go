@@ -137,7 +137,7 @@ func (r *Responder) refer(key []byte, m match, first bool) {
 		r.must(r.set(wire.Authorities, at, m.node, ds, ds.TTL()))
 		return
 	}
-	r.proveNoDS(key[:m.end], m.node, at)
+	r.proveNoDS(m.node, at)
 }
 
 // plain adds a set without signatures: NS at a cut and glue are not signed (RFC 4035, Section 2.2; case 50).

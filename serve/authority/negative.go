@@ -19,7 +19,7 @@ func (r *Responder) nodata(key []byte, m match) {
 			return
 		}
 		// RFC 5155, Section 7.2.4: no NSEC3 of its own inside an opt-out span. (case 45)
-		r.closestEncloser(key, r.qname)
+		r.closestEncloser(r.qname)
 		return
 	}
 	if m.kind == exact {
@@ -36,15 +36,15 @@ func (r *Responder) nxdomain(key []byte, m match) {
 	if !r.soa() || !r.do {
 		return
 	}
-	star := append(append(r.other[:0], key[:m.end]...), '*', 0)
 	if r.nsec3() {
-		r.closestEncloser(key, r.qname)
+		// The wildcard is denied at the encloser that was proved, which in an opt-out span may be above the one that
+		// exists: an empty non-terminal that leads only to unsigned delegations has no NSEC3.
 		var room [wire.MaxName + 2]byte
-		name := append(append(room[:0], 1, '*'), suffix(r.qname, key, m.end)...)
-		h := r.hash(name)
+		h := r.hash(append(append(room[:0], 1, '*'), r.closestEncloser(r.qname)...))
 		r.addNSEC3(r.z.CoverNSEC3(h[:]))
 		return
 	}
+	star := append(append(r.other[:0], key[:m.end]...), '*', 0)
 	r.addNSEC(r.z.Prev(key))
 	r.addNSEC(r.z.Prev(star))
 }
@@ -55,7 +55,7 @@ func (r *Responder) wildcardNoData(key []byte, m match, star zone.Node, isNode b
 		return
 	}
 	if r.nsec3() {
-		r.closestEncloser(key, r.qname)
+		r.closestEncloser(r.qname)
 		var room [wire.MaxName + 2]byte
 		h := r.hash(append(append(room[:0], 1, '*'), suffix(r.qname, key, m.end)...))
 		r.addNSEC3(r.z.FindNSEC3(h[:]))
@@ -85,34 +85,35 @@ func (r *Responder) proveExpansions() {
 }
 
 // proveNoDS shows at a cut that there is no DS (RFC 4035, Section 3.1.4; RFC 5155, Section 7.2.7).
-func (r *Responder) proveNoDS(key []byte, node zone.Node, at wire.Name) {
+func (r *Responder) proveNoDS(node zone.Node, at wire.Name) {
 	if !r.nsec3() {
 		r.addNSEC(node, true)
 		return
 	}
 	h := r.hash(at)
 	if !r.addNSEC3(r.z.FindNSEC3(h[:])) {
-		r.closestEncloser(key, at)
+		r.closestEncloser(at)
 	}
 }
 
 // closestEncloser adds the closest provable encloser proof (RFC 5155, Section 7.2.1): the NSEC3 of the longest ancestor that
-// has one, and the NSEC3 that covers the next closer name. name has the key given.
-func (r *Responder) closestEncloser(key []byte, name wire.Name) {
-	next := name
-	for above := name.Parent(); len(above) >= len(r.apex); above = above.Parent() {
+// has one, and the NSEC3 that covers the next closer name. It returns that ancestor.
+func (r *Responder) closestEncloser(name wire.Name) wire.Name {
+	next, above := name, name.Parent()
+	for {
 		h := r.hash(above)
 		if node, ok := r.z.FindNSEC3(h[:]); ok {
 			r.addNSEC3(node, true)
 			break
 		}
-		next = above
-		if len(above) == len(r.apex) {
-			break
+		if len(above) <= len(r.apex) {
+			break // a broken chain: the apex has no NSEC3
 		}
+		next, above = above, above.Parent()
 	}
 	h := r.hash(next)
 	r.addNSEC3(r.z.CoverNSEC3(h[:]))
+	return above
 }
 
 // soa adds the SOA with the TTL of a negative answer: the lower of its own and MINIMUM (RFC 2308, Section 3; case 40).

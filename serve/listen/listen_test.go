@@ -31,7 +31,6 @@ func echo(query []byte, _ *listen.Client, out []byte) int {
 
 var (
 	loopback4 = netip.MustParseAddrPort("127.0.0.1:0")
-	loopback6 = netip.MustParseAddrPort("[::1]:0")
 )
 
 // start runs a server until the test ends.
