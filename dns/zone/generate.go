@@ -54,15 +54,21 @@ func (p *parser) generate() error {
 		}
 		p.out.spill()
 	}
+	p.adopt(inner)
+	return nil
+}
+
+// adopt takes over what the records of a $GENERATE line leave to the lines after it.
+func (p *parser) adopt(inner *parser) {
 	inner.used.owner = p.used.owner
 	p.used, p.class, p.classKnown = inner.used, inner.class, inner.classKnown
 	p.last, p.hasLast, p.set.last = inner.last, inner.hasLast, inner.set.last
+	p.ttl, p.hasTTL, p.set.ttl = inner.ttl, inner.hasTTL, inner.set.ttl
 	if inner.set.owner {
 		p.name = append(p.name[:0], inner.name...)
 		p.prevTok = nil
 		p.newOwner()
 	}
-	return nil
 }
 
 // generateLine joins the tokens after the range to the template of the records.

@@ -203,6 +203,9 @@ func (p *parser) atma(dst []byte) ([]byte, error) {
 	text := p.tok.text
 	if digits, ok := strings.CutPrefix(string(text), "+"); ok {
 		dst = append(dst, 1)
+		if strings.Trim(digits, ".") == "" {
+			return dst, p.errorf("%q is not an ATM address", text)
+		}
 		for _, c := range []byte(digits) {
 			if c == '.' {
 				continue

@@ -139,6 +139,11 @@ func svcValue(key uint16, text []byte, hasValue bool) (out []byte, ok bool) {
 	case keyDoCPath:
 		return svcALPN(text)
 	}
+	return svcList(key, text)
+}
+
+// svcList reads the values that are lists of things of one size.
+func svcList(key uint16, text []byte) (out []byte, ok bool) {
 	var keys []uint16
 	for item := range bytes.SplitSeq(text, []byte{','}) {
 		switch key {

@@ -30,6 +30,7 @@ type Zone struct {
 	names  tree // of the names of the zone
 	hashes tree // of NSEC3 records and their signatures, by raw hash
 
+	top     Node // of the apex: every query looks at it
 	serial  uint32
 	minimum uint32 // what a negative answer may be cached for (RFC 2308, Section 5)
 	param   nsec3Param
@@ -53,6 +54,7 @@ func version(apex wire.Name, class wire.Class, names, hashes tree) (*Zone, error
 		return nil, ErrNoSOA
 	}
 	n := nodeOf(root)
+	z.top = n
 	soa, ok := n.Set(wire.TypeSOA)
 	if !ok {
 		return nil, ErrNoSOA
@@ -125,13 +127,13 @@ func (z *Zone) NegativeTTL() uint32 { return z.minimum }
 func (z *Zone) Signed() bool { return z.signed }
 
 // ApexNode is the node of the apex.
-func (z *Zone) ApexNode() Node {
-	n, _ := z.Find(nil)
-	return n
-}
+func (z *Zone) ApexNode() Node { return z.top }
 
 // Find returns the node with exactly this key (wire.AppendKey relative to the apex).
 func (z *Zone) Find(key []byte) (Node, bool) {
+	if len(key) == 0 {
+		return z.top, true
+	}
 	if e := z.names.find(key); e != nil {
 		return nodeOf(e), true
 	}
