@@ -22,6 +22,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"anyu/act/notify"
 	"anyu/config"
 	"anyu/event"
 	"anyu/serve"
@@ -72,6 +73,7 @@ type Node struct {
 	gauge    *gauge.Gauge
 	watch    *watch.Watch
 	findings *findings.Store
+	notify   []*notify.Receiver
 	trail    *trail.Trail
 	history  *history.Store
 	registry *prometheus.Registry
@@ -141,7 +143,7 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) start(ctx context.Context) (err error) {
 	c := n.config
 	n.gauge = gauge.New(n.names, c.Node)
-	if n.findings, err = findings.Open(n.data.Path(findingsFile), time.Now(), n.opts.Log); err != nil {
+	if err := n.openFindings(); err != nil {
 		return err
 	}
 	n.openTrail()
@@ -245,9 +247,7 @@ func (n *Node) stop() {
 			n.opts.Log.Error("closing the query log", "error", err)
 		}
 	}
-	if n.findings != nil {
-		n.findings.Close()
-	}
+	n.closeFindings(ctx)
 }
 
 // Reload reads the configuration again and takes what changed; then it reads changed zone files. On an error of the
@@ -320,6 +320,15 @@ func (n *Node) openHistory(ctx context.Context) {
 	}
 	if aside != "" {
 		n.opts.Log.Error("the history of figures could not be read and was moved aside", "to", aside, "error", why)
+		now := time.Now().UTC()
+		n.findings.Report(event.Finding{Kind: kindHistory, Subject: n.config.Node, Node: n.config.Node, Severity: event.Warning, Opened: now, Updated: now,
+			Facts: []event.Fact{{Name: "error", Value: why.Error()}, {Name: "dir", Value: aside}}})
 	}
 	n.history.Run(ctx)
+	if err := n.history.Close(time.Now()); err != nil {
+		n.opts.Log.Error("closing the history of figures", "error", err)
+	}
 }
+
+// kindHistory is the finding about a history that could not be read.
+const kindHistory = "history-aside"

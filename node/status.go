@@ -76,7 +76,10 @@ func (n *Node) dropped() []history.Count {
 	if n.trail != nil {
 		counts = append(counts, history.Count{Name: "log", N: n.trail.Dropped()})
 	}
-	return counts
+	if n.history != nil {
+		counts = append(counts, history.Count{Name: "history", N: n.history.Refused()})
+	}
+	return append(counts, history.Count{Name: "findings", N: n.findings.Dropped()}, n.notifyDropped())
 }
 
 // handle runs a command of the control socket.
