@@ -1,0 +1,344 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// binary builds anyu once for all tests of this package.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "anyu-test")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "anyu")
+	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return path, nil
+})
+
+func anyu(t testing.TB) string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// process is a running `anyu serve`.
+type process struct {
+	*exec.Cmd
+	dns, http, data string
+	out             *output
+	ended           chan struct{}
+}
+
+// output is read while it is written.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// freePort finds a port that is free for UDP and TCP.
+func freePort(t testing.TB) string {
+	t.Helper()
+	for range 50 {
+		u, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := u.LocalAddr().String()
+		l, err := net.Listen("tcp", address)
+		u.Close()
+		if err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+const testZone = "$TTL 3600\n@ SOA ns hostmaster %d 7200 3600 1209600 300\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.%d\n"
+
+// writeZone writes example.org with a serial and the last octet of www's address.
+func writeZone(t testing.TB, dir string, serial, octet int) string {
+	t.Helper()
+	file := filepath.Join(dir, "example.org.zone")
+	if err := os.WriteFile(file+".new", fmt.Appendf(nil, testZone, serial, octet), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// serve starts anyu and waits until it is ready.
+func serve(t testing.TB, data string, args ...string) *process {
+	t.Helper()
+	p := &process{dns: freePort(t), http: freePort(t), data: data, out: &output{}, ended: make(chan struct{})}
+	p.Cmd = exec.Command(anyu(t), append([]string{"serve", "--dns", p.dns, "--http", p.http, "--data", data}, args...)...)
+	p.Stdout, p.Stderr, p.Dir = p.out, p.out, t.TempDir()
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.Wait(); close(p.ended) }()
+	t.Cleanup(func() {
+		p.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-p.ended:
+		case <-time.After(20 * time.Second):
+			p.Process.Kill()
+			t.Errorf("anyu does not stop:\n%s", p.out)
+		}
+	})
+	p.waitFor(t, "localhost.", "127.0.0.1")
+	return p
+}
+
+// ask asks for the address of a name once.
+func (p *process) ask(name string) (string, error) {
+	m := new(dns.Msg).SetQuestion(name, dns.TypeA)
+	c := dns.Client{Timeout: time.Second}
+	r, _, err := c.Exchange(m, p.dns)
+	if err != nil {
+		return "", err
+	}
+	if len(r.Answer) == 0 {
+		return dns.RcodeToString[r.Rcode], nil
+	}
+	return r.Answer[len(r.Answer)-1].(*dns.A).A.String(), nil
+}
+
+// waitFor asks until the answer is the one wanted.
+func (p *process) waitFor(t testing.TB, name, want string) {
+	t.Helper()
+	var got string
+	var err error
+	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
+		if got, err = p.ask(name); got == want {
+			return
+		}
+		select {
+		case <-p.ended:
+			t.Fatalf("anyu ended:\n%s", p.out)
+		default:
+		}
+	}
+	t.Fatalf("%s: %s, %v; want %s\n%s", name, got, err, want, p.out)
+}
+
+// run runs another command of anyu to its end.
+func run(t testing.TB, args ...string) (out string, status int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, anyu(t), args...)
+	b, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(b), cmd.ProcessState.ExitCode()
+}
+
+// A changed file is read; a wrong version is refused with a reason and the old one served; SIGHUP and control reload read too.
+func TestServe_readsZonesAgain(t *testing.T) {
+	dir := t.TempDir()
+	file := writeZone(t, dir, 1, 2)
+	p := serve(t, t.TempDir(), "--zone", "example.org="+file)
+	p.waitFor(t, "www.example.org.", "192.0.2.2")
+	writeZone(t, dir, 2, 3)
+	p.waitFor(t, "www.example.org.", "192.0.2.3")
+
+	os.WriteFile(file, []byte("@ SOA broken"), 0o644)
+	for range 100 {
+		if out, _ := run(t, "control", "zones", "--data", p.data); strings.Contains(out, "refused") {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	out, status := run(t, "control", "zones", "--data", p.data)
+	if !strings.Contains(out, "refused") || !strings.Contains(out, "example.org.zone:1:") || status != 0 {
+		t.Errorf("status %d\n%s", status, out)
+	}
+	if got, _ := p.ask("www.example.org."); got != "192.0.2.3" {
+		t.Errorf("the old version is gone: %s", got)
+	}
+	if _, status := run(t, "control", "reload", "--all", "--data", p.data); status != 1 {
+		t.Errorf("reload of a broken zone has status %d", status)
+	}
+	if out, _ := run(t, "control", "status", "--json", "--data", p.data); !strings.Contains(out, `"open_findings": 1`) {
+		t.Errorf("no finding:\n%s", out)
+	}
+	writeZone(t, dir, 4, 4)
+	p.Process.Signal(syscall.SIGHUP)
+	p.waitFor(t, "www.example.org.", "192.0.2.4")
+	if out, _ := run(t, "control", "status", "--json", "--data", p.data); !strings.Contains(out, `"open_findings": 0`) {
+		t.Errorf("the finding stays open:\n%s", out)
+	}
+}
+
+// No query is lost while the configuration is reloaded again and again.
+func TestServe_losesNothingOnReload(t *testing.T) {
+	file := writeZone(t, t.TempDir(), 1, 2)
+	p := serve(t, t.TempDir(), "--zone", "example.org="+file)
+	p.waitFor(t, "www.example.org.", "192.0.2.2")
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				run(t, "control", "reload", "--all", "--data", p.data)
+			}
+		}
+	})
+	for i := range 3000 {
+		if got, err := p.ask("www.example.org."); got != "192.0.2.2" {
+			t.Errorf("query %d: %s, %v", i, got, err)
+			break
+		}
+	}
+	close(stop)
+	wg.Wait()
+}
+
+// kill -9 at any moment: the next start serves, the lock is free, findings and log are whole.
+func TestServe_survivesKill(t *testing.T) {
+	dir, data := t.TempDir(), t.TempDir()
+	file := writeZone(t, dir, 1, 2)
+	for i := range 4 {
+		p := serve(t, data, "--zone", "example.org="+file)
+		p.waitFor(t, "www.example.org.", "192.0.2.2")
+		for range 200 {
+			p.ask("www.example.org.")
+		}
+		time.Sleep(time.Duration(i) * 400 * time.Millisecond)
+		p.Process.Kill()
+		<-p.ended
+	}
+	p := serve(t, data, "--zone", "example.org="+file)
+	p.waitFor(t, "www.example.org.", "192.0.2.2")
+	if strings.Contains(p.out.String(), "level=ERROR") {
+		t.Errorf("errors after kill:\n%s", p.out)
+	}
+}
+
+func TestServe_saysWhatIsWrong(t *testing.T) {
+	dir := t.TempDir()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	bad := filepath.Join(dir, "bad.yaml")
+	os.WriteFile(bad, []byte("listen:\n  dns: [here]\n"), 0o644)
+	p := serve(t, filepath.Join(dir, "used"))
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"serve", "--dns", busy.Addr().String(), "--http", "off", "--data", filepath.Join(dir, "a")}, busy.Addr().String()},
+		{[]string{"serve", "--config", bad, "--data", filepath.Join(dir, "b")}, "bad.yaml:2:9"},
+		{[]string{"serve", "--config", filepath.Join(dir, "none.yaml")}, "none.yaml"},
+		{[]string{"serve", "--data", p.data, "--dns", "127.0.0.1:0", "--http", "off"}, "in use by process"},
+		{[]string{"serve", "--zone", "nonsense", "--data", filepath.Join(dir, "c")}, "NAME=FILE"},
+		{[]string{"serve", "example.org"}, "--zone"},
+		{[]string{"frobnicate"}, "anyu help"},
+		{[]string{"control", "status", "--data", filepath.Join(dir, "nobody")}, "no anyu is running"},
+	} {
+		out, status := run(t, c.args...)
+		if status != 2 || !strings.Contains(out, c.want) {
+			t.Errorf("%v: status %d, want 2 and %q:\n%s", c.args, status, c.want, out)
+		}
+	}
+	// A zone that cannot be read is said, and the others are served.
+	q := serve(t, filepath.Join(dir, "d"), "--zone", "example.org="+writeZone(t, dir, 1, 2), "--zone", "example.net="+filepath.Join(dir, "missing"))
+	q.waitFor(t, "www.example.org.", "192.0.2.2")
+	if got, _ := q.ask("www.example.net."); got != "SERVFAIL" {
+		t.Errorf("the missing zone answers %s", got)
+	}
+}
+
+// Backup of a running node, restore into a new folder, and the same accounts and findings there.
+func TestBackup_andRestore(t *testing.T) {
+	dir := t.TempDir()
+	p := serve(t, filepath.Join(dir, "data"), "--zone", "example.net="+filepath.Join(dir, "missing"))
+	time.Sleep(500 * time.Millisecond)
+	if out, status := run(t, "backup", filepath.Join(dir, "copy"), "--data", p.data); status != 0 {
+		t.Fatalf("backup: %d\n%s", status, out)
+	}
+	if out, status := run(t, "restore", filepath.Join(dir, "copy"), "--data", filepath.Join(dir, "new")); status != 0 {
+		t.Fatalf("restore: %d\n%s", status, out)
+	}
+	if _, status := run(t, "restore", filepath.Join(dir, "copy"), "--data", p.data); status != 2 {
+		t.Error("restored over a running node")
+	}
+	secret := func(d string) string { b, _ := os.ReadFile(filepath.Join(d, "cookie.secret")); return string(b) }
+	if secret(p.data) == "" || secret(p.data) != secret(filepath.Join(dir, "new")) {
+		t.Error("the cookie secret did not come along")
+	}
+	q := serve(t, filepath.Join(dir, "new"))
+	if out, _ := run(t, "control", "status", "--json", "--data", q.data); !strings.Contains(out, `"open_findings": 1`) {
+		t.Errorf("findings did not come along:\n%s", out)
+	}
+}
+
+// systemd hears READY=1 when zones are served, WATCHDOG=1 while answers come, STOPPING=1 at the end.
+func TestServe_tellsSystemd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "400000")
+	p := serve(t, t.TempDir())
+	l.SetReadDeadline(time.Now().Add(10 * time.Second))
+	heard := ""
+	next := func(want string) {
+		var b [512]byte
+		for !strings.Contains(heard, want) {
+			n, err := l.Read(b[:])
+			if err != nil {
+				t.Fatalf("no %s: %v, heard %q", want, err, heard)
+			}
+			heard += string(b[:n]) + "\n"
+		}
+	}
+	next("READY=1")
+	next("WATCHDOG=1")
+	p.Process.Signal(syscall.SIGTERM)
+	next("STOPPING=1")
+}
