@@ -91,8 +91,9 @@ start() {
   done
 }
 
-# user CPU time, in clock ticks, of the process and its children
-ticks() { local t=0 p u; for p in $pid $(pgrep -P $pid); do u=$(awk '{print $14+$16}' /proc/$p/stat 2>/dev/null); t=$((t + ${u:-0})); done; echo $t; }
+# user CPU time, in clock ticks, of the process and its descendants
+family() { echo "$1"; local c; for c in $(pgrep -P "$1"); do family "$c"; done; }
+ticks() { local t=0 p u; for p in $(family $pid); do u=$(awk '{print $14}' /proc/$p/stat 2>/dev/null); t=$((t + ${u:-0})); done; echo $t; }
 
 for r in $(seq "$rounds"); do
   for s in "${servers[@]}"; do
