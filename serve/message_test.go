@@ -3,6 +3,7 @@ package serve_test
 import (
 	"bytes"
 	"hash/maphash"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -305,5 +306,22 @@ func TestAnswer_rateLimit(t *testing.T) {
 	m.IsEdns0().Option = r.IsEdns0().Option
 	if full, _, _ := count(m, event.UDP); full != 40 {
 		t.Errorf("with a cookie: %d full", full)
+	}
+}
+
+// case 46: below an apex of 223 octets and more no hashed owner has room (RFC 5155, Section 1.3: the hash is one label of 32
+// octets). Such a zone cannot have an NSEC3 chain, and one that claims to is answered without proofs and without harm.
+func TestAnswer_apexTooLongForNSEC3(t *testing.T) {
+	label := strings.Repeat("a", 55)
+	apex := strings.Repeat(label+".", 4) + "example."
+	text := "$TTL 60\n@ SOA ns x 1 2 3 4 5\n@ NS ns\n@ NSEC3PARAM 1 0 0 -\n@ DNSKEY 257 3 13 AAAA\nns A 192.0.2.1\n"
+	_, w := newServer(load(t, apex, text))
+	m := query("nx."+apex, dns.TypeA)
+	m.SetEdns0(1232, true)
+	if r := ask(t, w, m, event.UDP); r.Rcode != dns.RcodeNameError || len(r.Ns) != 1 {
+		t.Errorf("%v", r)
+	}
+	if _, err := tryLoad(apex, text+strings.Repeat("b", 32)+" NSEC3 1 0 0 - "+strings.Repeat("0", 32)+" A\n"); err == nil {
+		t.Error("an NSEC3 owner of over 255 octets was loaded")
 	}
 }
