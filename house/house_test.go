@@ -29,7 +29,7 @@ anyu/watch:          anyu/dns/* anyu/event anyu/watch/*
 anyu/act/*:          anyu/event anyu/act/*
 anyu/config:         anyu/dns/wire
 anyu/lab:            anyu/dns/*
-anyu/console:        anyu/event anyu/dns/wire anyu/watch/*
+anyu/console:        anyu/event anyu/dns/wire anyu/watch/* anyu/console/*
 anyu/console/*:      anyu/event anyu/dns/wire anyu/watch/* anyu/console/*
 anyu/node:           anyu/*
 anyu/cmd/anyu:       anyu/config anyu/node anyu/dns/* anyu/console/*
