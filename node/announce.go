@@ -15,8 +15,8 @@ func (n *Node) announce() {
 		doors = append(doors, l.Service+" "+l.Address)
 	}
 	fmt.Fprintf(w, "answers on   %s\n", strings.Join(doors, ", "))
-	if !c.Console.Off {
-		fmt.Fprintf(w, "console      http://%s\n", c.Console.Listen)
+	if n.console != nil {
+		fmt.Fprintf(w, "console      %s\n", n.console.Address())
 	}
 	if n.trail != nil && *c.Log.Queries && !n.opts.NoQueryLog {
 		fmt.Fprintf(w, "query log    every query is logged with the client's address for %d days in %s\n", c.Log.Days, n.data.Path(logDir))

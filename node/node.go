@@ -24,6 +24,7 @@ import (
 
 	"anyu/act/notify"
 	"anyu/config"
+	"anyu/console"
 	"anyu/event"
 	"anyu/serve"
 	"anyu/serve/listen"
@@ -78,6 +79,7 @@ type Node struct {
 	history  *history.Store
 	registry *prometheus.Registry
 	control  *controlServer
+	console  *console.Console
 	systemd  systemd
 	secrets  secrets
 
@@ -187,7 +189,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 		return err
 	}
 	n.work.Go(func() { n.control.serve(ctx) })
-	return nil
+	return n.openConsole()
 }
 
 // worker makes an answerer with a ring of its own.
@@ -235,6 +237,7 @@ func (n *Node) stop() {
 			n.opts.Log.Warn("stopping", "error", err)
 		}
 	}
+	n.closeConsole(ctx)
 	if n.control != nil {
 		n.control.close()
 	}

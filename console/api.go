@@ -1,0 +1,135 @@
+package console
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"anyu/watch/findings"
+	"anyu/watch/trail"
+)
+
+// json writes an answer for programs.
+func (p *page) json(status int, v any) {
+	p.w.Header().Set("Content-Type", "application/json")
+	p.w.WriteHeader(status)
+	e := json.NewEncoder(p.w)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		p.console.opts.Log.Debug("console answer not written", "error", err)
+	}
+}
+
+// number is a figure, or null where it is unknown.
+type number float64
+
+func (n number) MarshalJSON() ([]byte, error) {
+	if f := float64(n); !math.IsNaN(f) && !math.IsInf(f, 0) {
+		return strconv.AppendFloat(nil, f, 'g', 6, 64), nil
+	}
+	return []byte("null"), nil
+}
+
+func numbers(v []float64) []number {
+	list := make([]number, len(v))
+	for i, f := range v {
+		list[i] = number(f)
+	}
+	return list
+}
+
+type rangeAnswer struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+func (p *page) rangeAnswer() rangeAnswer { return rangeAnswer{p.Period.From.UTC(), p.Period.To.UTC()} }
+
+// apiOverview answers with the figures and what they are drawn from.
+func (c *Console) apiOverview(p *page) error {
+	if p.Wrong != "" {
+		return &httpError{http.StatusBadRequest, "error.period"}
+	}
+	s := c.figures(p.r.Context(), p.Period, p.now, p.r.URL.Query().Get("zone"))
+	n := c.present(p, s)
+	p.json(http.StatusOK, map[string]any{
+		"node": c.opts.Name, "version": c.opts.Version, "range": p.rangeAnswer(), "open_findings": p.OpenAll(),
+		"now":   map[string]number{"queries_per_second": number(n.volume), "success_ratio": number(n.success), "p50_seconds": number(n.p50), "p95_seconds": number(n.p95), "p99_seconds": number(n.p99), "cpu_ratio": number(n.cpu)},
+		"start": s.from.UTC(), "step_seconds": s.step.Seconds(), "complete_steps": s.complete,
+		"series": map[string][]number{
+			"queries_per_second": numbers(s.volume), "success_ratio": numbers(s.success), "nxdomain_ratio": numbers(s.nx),
+			"p50_seconds": numbers(s.p50), "p95_seconds": numbers(s.p95), "p99_seconds": numbers(s.p99),
+			"cpu_ratio": numbers(s.cpu), "host_cpu_ratio": numbers(s.host), "ring_ratio": numbers(s.ring),
+			"resident_bytes": numbers(s.resident), "heap_bytes": numbers(s.heap), "dropped_per_second": numbers(s.dropped),
+		},
+	})
+	return nil
+}
+
+func (c *Console) apiZones(p *page) error {
+	v, err := c.zonesOf(p)
+	if err != nil {
+		return err
+	}
+	type line struct {
+		ZoneState
+		PerSecond number `json:"queries_per_second"`
+		NX        number `json:"nxdomain_ratio"`
+	}
+	lines := make([]line, len(v.Lines))
+	for i, z := range v.Lines {
+		lines[i] = line{z.ZoneState, number(z.PerSecond), number(z.NX)}
+	}
+	p.json(http.StatusOK, map[string]any{"zones": lines, "first": v.First, "total": v.Total, "all": v.All, "with_problems": v.Bad})
+	return nil
+}
+
+func (c *Console) apiFindings(p *page) error {
+	v := c.findingsOf(p)
+	if v.Lines == nil {
+		v.Lines = []findings.Record{}
+	}
+	p.json(http.StatusOK, map[string]any{"findings": v.Lines, "total": v.Total})
+	return nil
+}
+
+func (c *Console) apiLog(p *page) error {
+	if p.Wrong != "" {
+		return &httpError{http.StatusBadRequest, "error.period"}
+	}
+	v, err := c.logOf(p)
+	if err != nil {
+		return err
+	}
+	if v.NoLog {
+		return &httpError{http.StatusNotFound, "log.none"}
+	}
+	if len(v.Filter.Errors) > 0 {
+		p.json(http.StatusBadRequest, map[string]any{"errors": v.Filter.Errors})
+		return nil
+	}
+	rows := make([]trail.Row, len(v.Rows))
+	for i := range v.Rows {
+		rows[i] = v.Rows[i].Row
+	}
+	p.json(http.StatusOK, map[string]any{"rows": rows, "complete": v.Complete, "searched_back_to": v.Since, "next": v.Further, "range": p.rangeAnswer()})
+	return nil
+}
+
+// apiReload reads the configuration and changed zones again.
+func (c *Console) apiReload(p *page) error {
+	if !c.tokenRight(p.r) {
+		return &httpError{http.StatusForbidden, "error.token"}
+	}
+	start := time.Now()
+	err := c.opts.Node.Reload(p.r.Context())
+	c.opts.Log.Info("reload by the console", "user", p.User, "client", remote(p.r), "error", err)
+	if err != nil {
+		p.json(http.StatusUnprocessableEntity, map[string]string{"error": err.Error()})
+		return nil
+	}
+	p.json(http.StatusOK, map[string]any{"reloaded": true, "took_seconds": time.Since(start).Seconds()})
+	return nil
+}

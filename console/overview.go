@@ -1,0 +1,278 @@
+package console
+
+import (
+	"html/template"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"anyu/console/chart"
+	"anyu/console/unit"
+	"anyu/watch/findings"
+	"anyu/watch/gauge"
+)
+
+// What the figures are held to. Crossing one is told by a word and a sign, not by colour alone.
+const (
+	limitSuccess = 0.999
+	limitSpeed   = 0.100 // seconds, p95
+	limitLoad    = 0.80  // of the CPUs this process may use
+)
+
+// nowWindow is what "now" means: long enough for quantiles, short enough to move.
+const nowWindow = 10 * time.Second
+
+const (
+	topLines   = 6
+	moveWindow = 5 * time.Minute
+)
+
+// figure is one of the four figures, ready to be shown.
+type figure struct {
+	Key, Name       string
+	Number, Symbol  string
+	Prefix          string // p95
+	Spark           template.HTML
+	Detail          string
+	Change          string
+	Limit           string
+	Broken          bool // the limit is not kept
+	Link, LinkTitle string
+	Help            string
+}
+
+type overviewView struct {
+	*page
+	Figures  []figure
+	Charts   []chartView
+	Findings []findings.Record
+	More     int // open findings beyond those
+	Movers   []moverLine
+	Tops     []topList
+	Gone     bool // the history could not be asked
+}
+
+type moverLine struct {
+	Name, Link   string
+	Now, Before  string
+	Change, Sign string
+}
+
+type topList struct {
+	Key   string
+	Lines []topLine
+}
+
+type topLine struct {
+	Name, Link   string
+	Count, Share string
+	Width        string // of its bar, percent
+}
+
+func (c *Console) overview(p *page) error {
+	p.Title = p.T("nav.overview")
+	if p.Period.Moving() {
+		p.Live = p.With("lang", "", "page", "overview")
+	}
+	return p.show("overview", http.StatusOK, c.overviewOf(p))
+}
+
+// overviewOf gathers everything the first page shows.
+func (c *Console) overviewOf(p *page) *overviewView {
+	s := c.figures(p.r.Context(), p.Period, p.now, "")
+	v := &overviewView{page: p, Gone: s.unavailable}
+	open, total := c.opts.Findings.List(findings.Query{OnlyOpen: true, Limit: topLines})
+	v.Findings, v.More = open, total-len(open)
+	v.Figures = c.fourFigures(p, s)
+	v.Charts = c.overviewCharts(p, s)
+	c.moved(p, v)
+	p.DataAt = dataAt(s, p)
+	return v
+}
+
+// dataAt is how fresh the figures are.
+func dataAt(s *series, p *page) time.Time {
+	for i := s.steps - 1; i >= 0; i-- {
+		if !math.IsNaN(s.volume[i]) {
+			at := s.from.Add(time.Duration(i+1) * s.step)
+			if at.After(p.now) {
+				return p.now
+			}
+			return at
+		}
+	}
+	return s.from
+}
+
+// present is the figures of now, or of the whole period where that is fixed.
+type present struct {
+	volume, success, p50, p95, p99, cpu float64
+	load                                gauge.Load
+	loaded                              bool
+}
+
+func (c *Console) present(p *page, s *series) present {
+	if !p.Period.Moving() {
+		v := present{volume: mean(s.volume), success: gap, p50: mean(s.p50), p95: mean(s.p95), p99: most(s.p99), cpu: mean(s.cpu)}
+		if s.good+s.bad > 0 {
+			v.success = s.good / (s.good + s.bad)
+		}
+		return v
+	}
+	point := c.opts.Gauge.Summary(p.now, nowWindow)
+	v := present{volume: gap, success: gap, p50: gap, p95: gap, p99: gap, cpu: gap, load: point.Load, loaded: point.Loaded}
+	if point.Known > 0 {
+		v.volume = point.Volume()
+	}
+	if rate, ok := point.SuccessRate(); ok {
+		v.success = rate
+	}
+	if point.Timed > 0 {
+		v.p50, v.p95, v.p99 = point.P50.Seconds(), point.P95.Seconds(), point.P99.Seconds()
+	}
+	if point.Loaded {
+		v.cpu = point.Load.CPU
+	}
+	return v
+}
+
+const sparkHeight = 34
+
+func (c *Console) fourFigures(p *page, s *series) []figure {
+	n := c.present(p, s)
+	pairs := c.compare(p.r.Context(), p.Period.To)
+	dropped := 0.0
+	for _, v := range s.dropped {
+		if !math.IsNaN(v) {
+			dropped += v * s.step.Seconds()
+		}
+	}
+	complete := func(v []float64) []float64 { return v[:s.complete] }
+
+	volume := figure{Key: "volume", Link: p.Link("/log"), Spark: chart.Spark("s1", complete(s.volume), 0, 0, sparkHeight), Broken: dropped > 0}
+	volume.Number, volume.Symbol = unit.PerSecond.Split(n.volume)
+	volume.Detail = p.T("figure.volume.detail", "mean", unit.PerSecond.Text(mean(complete(s.volume))), "most", unit.PerSecond.Text(most(complete(s.volume))))
+	volume.Change = p.change(pairs[atVolume], false)
+	volume.Limit = p.T("figure.volume.limit", "n", unit.Count.Text(math.Round(dropped)))
+
+	base := chart.RatioBase(complete(s.success))
+	success := figure{Key: "success", Link: p.Link("/log", "rcode", "SERVFAIL"), Spark: chart.Spark("s2", complete(s.success), base, 1, sparkHeight), Broken: n.success < limitSuccess}
+	success.Number, success.Symbol = unit.Ratio.Split(n.success)
+	success.Detail = p.T("figure.success.detail", "good", unit.Count.Text(math.Round(s.good)), "bad", unit.Count.Text(math.Round(s.bad)))
+	success.Change = p.change(pairs[atSuccess], true)
+	success.Limit = p.T("figure.success.limit", "limit", unit.Ratio.Text(limitSuccess))
+
+	speed := figure{Key: "speed", Prefix: "p95", Spark: chart.Spark("s3", complete(s.p95), 0, 0, sparkHeight), Broken: n.p95 > limitSpeed}
+	speed.Number, speed.Symbol = unit.Seconds.Split(n.p95)
+	slow := ""
+	if !math.IsNaN(n.p95) {
+		slow = strconv.FormatFloat(n.p95*1000, 'f', 3, 64)
+	}
+	speed.Link = p.Link("/log", "ms", slow)
+	speed.Detail = p.T("figure.speed.detail", "p50", unit.Seconds.Text(n.p50), "p99", unit.Seconds.Text(n.p99))
+	speed.Change = p.change(pairs[atSpeed], false)
+	speed.Limit = p.T("figure.speed.limit", "limit", unit.Seconds.Text(limitSpeed))
+
+	load := figure{Key: "load", Prefix: "CPU", Link: p.Link("/about") + "#load", Spark: chart.Spark("s4", complete(s.cpu), 0, 0, sparkHeight), Broken: n.cpu > limitLoad}
+	load.Number, load.Symbol = unit.Ratio.Split(n.cpu)
+	resident, ring := s.latest(s.resident), most(complete(s.ring))
+	if n.loaded {
+		resident, ring = float64(n.load.Resident), n.load.Ring
+	}
+	load.Detail = p.T("figure.load.detail", "memory", unit.Bytes.Text(resident), "ring", unit.Ratio.Text(ring))
+	load.Change = p.change(pairs[atLoad], true)
+	load.Limit = p.T("figure.load.limit", "limit", unit.Ratio.Text(limitLoad))
+
+	all := []figure{volume, success, speed, load}
+	for i := range all {
+		f := &all[i]
+		f.Name, f.Help, f.LinkTitle = p.T("figure."+f.Key), p.T("figure."+f.Key+".help"), p.T("figure."+f.Key+".link")
+	}
+	return all
+}
+
+// change compares with last week: by percent, or by percentage points where the figure is a share itself.
+func (p *page) change(v pairOf, points bool) string {
+	if math.IsNaN(v.before) || math.IsNaN(v.now) || v.before == 0 && !points {
+		return p.T("change.none")
+	}
+	sign := func(n float64, decimals int) string {
+		text := strconv.FormatFloat(n, 'f', decimals, 64)
+		if n >= 0 {
+			text = "+" + text
+		}
+		return text
+	}
+	if points {
+		return p.T("change.points", "n", sign((v.now-v.before)*100, 2))
+	}
+	return p.T("change.percent", "n", sign((v.now/v.before-1)*100, 1))
+}
+
+// moved fills in what moved most and what was asked most.
+func (c *Console) moved(p *page, v *overviewView) {
+	last := min(p.Period.Span(), gauge.Hour)
+	for _, m := range c.opts.Gauge.Movers(p.now, moveWindow, topLines) {
+		line := moverLine{Name: p.zoneName(m.Name), Link: p.zoneLink(m.Name), Now: unit.PerSecond.Text(m.Now), Before: unit.PerSecond.Text(m.Before), Sign: "▲"}
+		if m.Now < m.Before {
+			line.Sign = "▼"
+		}
+		line.Change = unit.PerSecond.Text(math.Abs(m.Now - m.Before))
+		v.Movers = append(v.Movers, line)
+	}
+	for _, by := range []struct {
+		key string
+		gauge.Dimension
+	}{{"zone", gauge.ByZone}, {"rcode", gauge.ByRcode}, {"type", gauge.ByType}, {"transport", gauge.ByTransport}} {
+		list := topList{Key: by.key}
+		for _, s := range c.tops(p, by.Dimension, by.key, last) {
+			list.Lines = append(list.Lines, s)
+		}
+		v.Tops = append(v.Tops, list)
+	}
+}
+
+// tops are the largest of a dimension: of the last hour from the gauge, else from the history.
+func (c *Console) tops(p *page, by gauge.Dimension, key string, last time.Duration) (lines []topLine) {
+	var shares []gauge.Share
+	if recent(p.Period, p.now) && p.Period.Moving() {
+		shares = c.opts.Gauge.Top(p.now, last, by, 1000)
+	} else {
+		shares = c.keptTops(p, key)
+	}
+	total, highest := 0.0, 0.0
+	for _, s := range shares {
+		total += float64(s.Count)
+		highest = max(highest, float64(s.Count))
+	}
+	for _, s := range shares[:min(topLines, len(shares))] {
+		share := float64(s.Count) / total
+		line := topLine{Name: s.Name, Count: unit.Count.Text(float64(s.Count)), Share: unit.Ratio.Text(share), Width: strconv.FormatFloat(100*float64(s.Count)/highest, 'f', 1, 64)}
+		switch {
+		case key == "zone":
+			line.Name, line.Link = p.zoneName(s.Name), p.zoneLink(s.Name)
+		case s.Name == "other":
+			line.Name, line.Link = p.T("other"), p.Link("/log")
+		default:
+			line.Link = p.Link("/log", key, s.Name)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// zoneName and zoneLink know that "other" is no zone.
+func (p *page) zoneName(name string) string {
+	if name == "other" {
+		return p.T("zone.other")
+	}
+	return name
+}
+
+func (p *page) zoneLink(name string) string {
+	if name == "other" {
+		return p.Link("/log")
+	}
+	return p.ZoneLink(name)
+}
