@@ -2,6 +2,7 @@ package dnssec
 
 import (
 	"crypto/sha1"
+	"encoding/base32"
 
 	"anyu/dns/wire"
 )
@@ -22,3 +23,6 @@ func NSEC3Hash(name wire.Name, salt []byte, iterations int) [HashSize]byte {
 	}
 	return sum
 }
+
+// hexEncoding is base32hex in lower case, without padding (RFC 5155, Section 1.3).
+var hexEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
