@@ -71,6 +71,7 @@ type Node struct {
 	server   *serve.Server
 	listen   *listen.Server
 	zones    *zones
+	moves    *moves
 	gauge    *gauge.Gauge
 	watch    *watch.Watch
 	findings *findings.Store
@@ -128,6 +129,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 		n.work.Go(func() { clients(ctx) })
 	}
+	n.moves.room.Start(ctx) // secondaries answer from their last copies
 	loaded := n.zones.load(ctx, true)
 	if loaded != nil && ctx.Err() == nil {
 		n.opts.Log.Error("some zones are not served", "see", "anyu control zones")
@@ -159,8 +161,15 @@ func (n *Node) start(ctx context.Context) (err error) {
 	streamed := event.NewRing(streamRing)
 	n.watch.Add(streamed)
 
-	n.server = serve.New(n.answers(c), n.names, nil, streamed)
-	n.zones = &zones{server: n.server, findings: n.findings, log: n.opts.Log, node: c.Node, all: map[string]*primary{}}
+	moved, err := planMoves(c)
+	if err != nil {
+		return err
+	}
+	n.moves = n.openMoves()
+	n.server = serve.New(n.answers(c), n.names, n.moves, streamed)
+	n.moves.server = n.server
+	n.zones = &zones{server: n.server, findings: n.findings, log: n.opts.Log, node: c.Node, published: n.moves.room.Published, all: map[string]*primary{}}
+	n.moves.take(moved)
 	n.zones.configure(c.Zones)
 	first := n.worker(ringSize, int(c.Answers.Compiled))
 	made := 0
@@ -242,6 +251,9 @@ func (n *Node) stop() {
 		n.control.close()
 	}
 	n.work.Wait()
+	if n.moves != nil {
+		n.moves.room.Wait()
+	}
 	if n.stopWatch != nil {
 		n.stopWatch()
 	}
@@ -268,11 +280,16 @@ func (n *Node) Reload(ctx context.Context, allZones bool) error {
 	if err := n.fixed(c); err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
+	moved, err := planMoves(c)
+	if err != nil {
+		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
+	}
 	if err := n.listen.Reload(n.sockets(c)); err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
 	n.server.Configure(n.answers(c))
 	n.config = c
+	n.moves.take(moved)
 	n.zones.configure(c.Zones)
 	return n.zones.load(ctx, allZones)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"anyu/dns/wire"
 	"anyu/watch/history"
 )
 
@@ -99,8 +100,30 @@ func (n *Node) handle(ctx context.Context, command string, args []string) (any, 
 		}
 		return fmt.Sprintf("reloaded in %v", time.Since(start).Round(time.Millisecond)), nil
 	}
-	return nil, errors.New("there is no command " + command + ": there are status, zones and reload")
+	if command == "transfer" || command == "notify" {
+		return n.moveNow(command, args)
+	}
+	return nil, errors.New("there is no command " + command + ": there are status, zones, reload, transfer NAME and notify NAME")
 }
 
 // Zones are the states of all zones, by name.
-func (n *Node) Zones() []ZoneState { return n.zones.states() }
+func (n *Node) Zones() []ZoneState {
+	list := n.moves.states(n.zones.states())
+	slices.SortFunc(list, func(a, b ZoneState) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// moveNow fetches a secondary whole, or tells the secondaries of a zone, because a person asks for it.
+func (n *Node) moveNow(command string, args []string) (any, error) {
+	if len(args) != 1 {
+		return nil, errors.New(command + " takes the name of a zone")
+	}
+	name, err := wire.ParseName(args[0])
+	if err != nil {
+		return nil, err
+	}
+	if command == "notify" {
+		return "telling the secondaries of " + canonical(name), n.moves.room.Notify(name)
+	}
+	return "fetching " + canonical(name), n.moves.room.Transfer(name)
+}

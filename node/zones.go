@@ -22,6 +22,7 @@ import (
 	"anyu/event"
 	"anyu/serve"
 	"anyu/serve/filter"
+	"anyu/serve/transfer"
 )
 
 // Kinds of findings about zones.
@@ -77,23 +78,26 @@ type ZoneState struct {
 	Source  string    `json:"source,omitempty"` // the primary it came from
 	Refresh time.Time `json:"refresh,omitzero"` // when a secondary asks again
 	Expire  time.Time `json:"expire,omitzero"`  // when a secondary stops to answer
+	// Moves is what transfers and NOTIFY of the zone did; nil for zones that do not move.
+	Moves *transfer.State `json:"moves,omitempty"`
 }
 
 // configure takes the zones of a configuration: new ones are served as "not ready" until load, removed ones are gone at once.
 func (z *zones) configure(list []config.Zone) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	keep := map[string]bool{}
+	keep, moved := map[string]bool{}, map[string]bool{}
 	var change serve.Change
 	for _, c := range list {
-		if len(c.Primaries) > 0 {
-			continue
-		}
 		name, err := wire.ParseName(c.Name)
 		if err != nil {
 			continue // config.Check refused it
 		}
 		key := canonical(name)
+		if len(c.Primaries) > 0 {
+			moved[key] = true // a secondary: the transfers serve it
+			continue
+		}
 		keep[key] = true
 		p := z.all[key]
 		if p == nil {
@@ -106,7 +110,9 @@ func (z *zones) configure(list []config.Zone) {
 	for key, p := range z.all {
 		if !keep[key] {
 			delete(z.all, key)
-			change.Remove = append(change.Remove, p.name)
+			if !moved[key] {
+				change.Remove = append(change.Remove, p.name)
+			}
 		}
 	}
 	z.server.Change(change)

@@ -236,7 +236,7 @@ func (w *Worker) special(out []byte) int {
 	if w.server.transfers == nil {
 		return w.fail(out, wire.Refused, reasonNotAuthoritative, "no transfers")
 	}
-	inner := func(q []byte, out []byte) int { return w.plain(q, out) }
+	inner := func(q, out []byte, room int) int { return w.plain(q, out, room) }
 	n, rcode := w.server.transfers.Message(w.msg, &w.q, w.from, out, inner)
 	w.rcode = rcode
 	if n < 0 {
@@ -245,13 +245,14 @@ func (w *Worker) special(out []byte) int {
 	return n
 }
 
-// plain answers a query whose TSIG was checked and cut off, for the transfer room to sign.
-func (w *Worker) plain(msg, out []byte) int {
+// plain answers a query whose TSIG was checked and cut off, for the transfer room to sign: it leaves room for that.
+func (w *Worker) plain(msg, out []byte, room int) int {
 	w.msg = msg
 	if w.q.Read(msg) != wire.Good || w.q.Class != wire.ClassIN {
 		return w.fail(out, wire.FormErr, event.NoReason, "")
 	}
 	w.begin()
+	w.limit -= room
 	return w.fromZone(out)
 }
 

@@ -45,9 +45,9 @@ func (c *Config) identity(name wire.Name) string {
 
 // Transfers is the room that moves zones: it answers NOTIFY, IXFR over UDP and questions signed with TSIG, and streams
 // AXFR and IXFR. Message returns the length of the reply, 0 to drop, -1 for a short answer with the RCODE; inner answers a
-// question whose signature was good.
+// question whose signature was good, in a message that leaves the given room for a signature.
 type Transfers interface {
-	Message(msg []byte, q *wire.Query, from *listen.Client, out []byte, inner func(q, out []byte) int) (int, wire.Rcode)
+	Message(msg []byte, q *wire.Query, from *listen.Client, out []byte, inner func(q, out []byte, room int) int) (int, wire.Rcode)
 	Stream(msg []byte, from *listen.Client, send func([]byte) error) (Streamed, error)
 }
 

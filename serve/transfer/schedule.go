@@ -1,0 +1,219 @@
+package transfer
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// Bounds on the timers of a SOA. Below the least a primary, or who speaks for it, would make us ask without pause; above the most a
+// secondary would sleep through a month.
+const (
+	leastRefresh = 10 * time.Second
+	leastRetry   = 5 * time.Second
+	mostTimer    = 28 * 24 * time.Hour
+	mostExpire   = 366 * 24 * time.Hour
+
+	// Without a zone to serve there is nothing to wait for: firstRetry, doubled each time up to lastRetry.
+	firstRetry = 5 * time.Second
+	lastRetry  = 10 * time.Minute
+
+	// noticePause is the least time between two looks at a primary that NOTIFY causes. Stops a flood of NOTIFY.
+	noticePause = time.Second
+)
+
+// timers are those of a SOA, bounded (RFC 1035, Section 3.3.13).
+type timers struct{ refresh, retry, expire time.Duration }
+
+func timersOf(soa []byte) timers {
+	b := soa[len(soa)-soaTimers:]
+	field := func(at int) time.Duration { return time.Duration(binary.BigEndian.Uint32(b[at:])) * time.Second }
+	t := timers{refresh: between(field(4), leastRefresh, mostTimer), retry: between(field(8), leastRetry, mostTimer)}
+	// RFC 1912, Section 2.2: a zone must live longer than it takes to ask twice.
+	t.expire = between(field(12), t.refresh+t.retry, mostExpire)
+	return t
+}
+
+func between(d, least, most time.Duration) time.Duration { return min(max(d, least), most) }
+
+// Schedule decides what a secondary does next (RFC 1034, Section 4.3.5; RFC 1996, Section 3). It is pure: what happened goes in with its
+// time, the next deed comes out.
+type Schedule struct {
+	direct []bool // primaries that are asked for changes at once, without asking for the SOA before
+	spread float64
+
+	has     bool // there is a version
+	expired bool
+	serial  uint32
+	timers  timers
+	until   time.Time // the version may be served
+
+	next   time.Time // when the next round begins
+	ended  time.Time // when the last one ended
+	step   deed      // Wait: no round
+	at     int       // the primary whose turn it is
+	tried  int
+	failed int // rounds in a row
+	whole  bool
+	again  bool // a notice came during the round
+	prefer int  // the primary to begin with
+}
+
+// deed is one thing to do.
+type deed uint8
+
+const (
+	doWait deed = iota
+	doAsk       // for the SOA
+	doIXFR
+	doAXFR
+	doExpire
+)
+
+// wish is the next deed: with which primary, or until when to wait.
+type wish struct {
+	do      deed
+	primary int
+	until   time.Time
+}
+
+// NewSchedule begins without a version. spread, from 0 to 1, moves refreshes apart: zones of one primary have equal timers.
+func NewSchedule(now time.Time, direct []bool, spread float64) *Schedule {
+	return &Schedule{direct: direct, spread: spread, next: now}
+}
+
+// primaries replaces the list.
+func (s *Schedule) primaries(direct []bool) {
+	s.direct = direct
+	s.at, s.prefer = s.at%len(direct), s.prefer%len(direct)
+}
+
+// loaded takes a version from disk, which a primary last confirmed at the given time.
+func (s *Schedule) loaded(serial uint32, t timers, refreshed, until time.Time) {
+	s.has, s.serial, s.timers, s.until = true, serial, t, until
+	s.next = refreshed.Add(s.apart(t.refresh))
+}
+
+func (s *Schedule) apart(d time.Duration) time.Duration {
+	return d - time.Duration(s.spread*float64(d)/10)
+}
+
+// wish is what to do now. The same is wished until something happens.
+func (s *Schedule) wish(now time.Time) wish {
+	if s.has && !s.expired && !now.Before(s.until) {
+		return wish{do: doExpire}
+	}
+	if s.step == doWait {
+		if now.Before(s.next) {
+			until := s.next
+			if s.has && !s.expired && s.until.Before(until) {
+				until = s.until
+			}
+			return wish{do: doWait, until: until}
+		}
+		s.at, s.tried, s.again = s.prefer, 0, false
+		s.prefer = 0
+		s.step = s.opening()
+	}
+	return wish{do: s.step, primary: s.at}
+}
+
+// opening is how a primary is first spoken to.
+func (s *Schedule) opening() deed {
+	switch {
+	case !s.has || s.whole:
+		return doAXFR
+	case s.direct[s.at]:
+		return doIXFR
+	}
+	return doAsk
+}
+
+// told takes a NOTIFY, from the primary with this number or -1, or the wish of a person (force).
+func (s *Schedule) told(now time.Time, from int, n notice) {
+	if n.known && s.has && !s.expired && !newer(n.serial, s.serial) && !n.force {
+		return // RFC 1996, Section 3.11: the serial says that we have it
+	}
+	s.whole = s.whole || n.force
+	if s.step != doWait {
+		s.again = true
+		return
+	}
+	if from >= 0 && from < len(s.direct) {
+		s.prefer = from
+	}
+	when := now
+	if earliest := s.ended.Add(noticePause); earliest.After(when) && !n.force {
+		when = earliest
+	}
+	if when.Before(s.next) {
+		s.next = when
+	}
+}
+
+// answered takes the serial a primary has. lower says that it is behind us: ours is kept, the next primary is asked.
+func (s *Schedule) answered(now time.Time, serial uint32, expire time.Duration) (lower bool) {
+	switch {
+	case newer(serial, s.serial):
+		s.step = doIXFR
+	case serial == s.serial:
+		s.current(now, expire)
+	default:
+		s.fail(now, false)
+		return true
+	}
+	return false
+}
+
+// current says that our version is the newest. expire, if not negative, is the EXPIRE that the primary told (RFC 7314, Section 4).
+func (s *Schedule) current(now time.Time, expire time.Duration) {
+	life := s.timers.expire
+	if expire >= 0 {
+		life = min(life, expire)
+	}
+	// RFC 7314, Section 4: a secondary that knows better than its primary keeps what it knows.
+	if until := now.Add(life); until.After(s.until) || s.expired {
+		s.until = until
+	}
+	s.expired = !now.Before(s.until)
+	s.finish(now, s.apart(s.timers.refresh))
+	s.failed = 0
+}
+
+// fetched takes a new version.
+func (s *Schedule) fetched(now time.Time, serial uint32, t timers, expire time.Duration) {
+	s.has, s.expired, s.serial, s.timers, s.whole, s.until = true, false, serial, t, false, now
+	s.current(now, expire)
+}
+
+// fail says that the deed failed; whole that the zone may still be fetched whole from the same primary.
+func (s *Schedule) fail(now time.Time, whole bool) {
+	if s.step == doIXFR && whole {
+		s.step = doAXFR
+		return
+	}
+	s.tried++
+	s.at = (s.at + 1) % len(s.direct)
+	if s.tried < len(s.direct) {
+		s.step = s.opening()
+		return
+	}
+	wait := min(firstRetry<<min(s.failed, 10), lastRetry)
+	if s.has && !s.expired {
+		wait = s.apart(s.timers.retry)
+	} else if s.has {
+		wait = min(wait, s.timers.retry)
+	}
+	s.failed++
+	s.whole = false
+	s.finish(now, wait)
+}
+
+// expire says that the version is out of service.
+func (s *Schedule) expire() { s.expired = true }
+
+func (s *Schedule) finish(now time.Time, wait time.Duration) {
+	s.step, s.ended, s.next = doWait, now, now.Add(wait)
+	if s.again {
+		s.again, s.next = false, now.Add(noticePause)
+	}
+}
