@@ -5,7 +5,7 @@
 # Rounds in turn, medians. Rate limits and the query log are off everywhere, anyu's ring and counters are on.
 # Needs root, iproute2, knot-dnsutils, and the peers (knot, nsd, bind9); a missing peer is left out and said so.
 #
-#   bench/udp.sh [-r ROUNDS] [-t SECONDS] [-q QPS] [-k KIND] [server...]     KIND: plain (default), nsec3
+#   bench/udp.sh [-r ROUNDS] [-t SECONDS] [-q QPS] [-k KIND] [server...]     KIND: plain (default), nsec3, nsec3-nx
 set -u
 cd "$(dirname "$0")/.."
 rounds=5 seconds=3 qps=400000 kind=plain

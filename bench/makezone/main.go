@@ -10,18 +10,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 func main() {
 	names := flag.Int("names", 100_000, "names in the zone")
 	zone := flag.String("zone", "bench.zone", "file to write")
 	queries := flag.String("queries", "", "file of questions for kxdpgun to write")
-	kind := flag.String("kind", "plain", "plain: one A record a name; delegations: two NS and some glue a name; nsec3: plain, signed with NSEC3")
+	kind := flag.String("kind", "plain", "plain: one A record a name; delegations: two NS and some glue a name; nsec3: plain, signed with NSEC3; nsec3-nx: the same, asked for names that do not exist")
 	flag.Parse()
 	if err := write(*zone, func(w *bufio.Writer) { records(w, *names, *kind) }); err != nil {
 		log.Fatal(err)
 	}
-	if *kind == "nsec3" {
+	if strings.HasPrefix(*kind, "nsec3") {
 		if err := sign(*zone); err != nil {
 			log.Fatal(err)
 		}
@@ -30,12 +31,15 @@ func main() {
 		return
 	}
 	err := write(*queries, func(w *bufio.Writer) {
-		flags := ""
-		if *kind == "nsec3" {
+		flags, first := "", "host"
+		if strings.HasPrefix(*kind, "nsec3") {
 			flags = " D"
 		}
+		if *kind == "nsec3-nx" {
+			first = "none"
+		}
 		for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(*names) {
-			fmt.Fprintf(w, "host%d.bench.test. A%s\n", i, flags)
+			fmt.Fprintf(w, "%s%d.bench.test. A%s\n", first, i, flags)
 		}
 	})
 	if err != nil {
@@ -104,7 +108,7 @@ zone:
 	if err != nil {
 		return fmt.Errorf("kzonesign: %w: %s", err, out)
 	}
-	signed, err := os.ReadFile(filepath.Join(dir, "bench.test.zone"))
+	signed, err := os.ReadFile(filepath.Join(dir, filepath.Base(file)))
 	if err != nil {
 		return err
 	}
