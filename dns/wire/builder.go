@@ -26,6 +26,8 @@ type Builder struct {
 	count [4]uint16
 	// data is where names that RDATA may point to begin: behind a question with capitals, else at the header's end.
 	data int
+	// owner is where the name of the last record stands: the next one, a signature or another of the set, mostly has the same.
+	owner int
 }
 
 type slot struct {
@@ -38,7 +40,7 @@ type slot struct {
 // record near its end be tried in compressed form.
 func (b *Builder) Reset(buf []byte) {
 	b.msg, b.limit = buf[:HeaderSize], len(buf)
-	b.count, b.data = [4]uint16{}, HeaderSize
+	b.count, b.data, b.owner = [4]uint16{}, HeaderSize, 0
 	b.epoch++
 	if b.epoch == 0 {
 		b.slots = [compressionSlots]slot{}
@@ -72,7 +74,7 @@ type Mark struct {
 
 // Back undoes what was appended since m. Suffixes that were remembered beyond it are forgotten.
 func (b *Builder) Back(m Mark) {
-	b.msg, b.count = b.msg[:m.length], m.count
+	b.msg, b.count, b.owner = b.msg[:m.length], m.count, 0
 	for i := range b.slots {
 		if s := &b.slots[i]; s.epoch == b.epoch && int(s.off) >= m.length {
 			s.epoch = 0
@@ -106,7 +108,11 @@ func (b *Builder) RR(s Section, owner Name, t Type, c Class, ttl uint32, rdata [
 	if b.Room() < len(owner)+10+len(rdata) {
 		return b.tightRR(s, owner, t, c, ttl, rdata)
 	}
-	b.name(owner, false)
+	if b.owner > 0 && b.sameAt(b.owner, owner, false) {
+		b.msg = append(b.msg, 0xC0|byte(b.owner>>8), byte(b.owner))
+	} else {
+		b.owner = b.name(owner, false)
+	}
 	b.msg = binary.BigEndian.AppendUint16(b.msg, uint16(t))
 	b.msg = binary.BigEndian.AppendUint16(b.msg, uint16(c))
 	b.msg = binary.BigEndian.AppendUint32(b.msg, ttl)
@@ -181,8 +187,9 @@ const (
 	hashPrime = 0x85EBCA6B
 )
 
-// name appends a name, as labels and at most one pointer (RFC 1035, Section 4.1.4).
-func (b *Builder) name(n Name, rdata bool) {
+// name appends a name, as labels and at most one pointer (RFC 1035, Section 4.1.4). It returns where the whole name stands, for
+// pointers to it; 0 where none may point.
+func (b *Builder) name(n Name, rdata bool) int {
 	var starts [128]uint8
 	var hashes [128]uint32
 	labels := 0
@@ -201,11 +208,26 @@ func (b *Builder) name(n Name, rdata bool) {
 		if off, ok := b.find(hashes[i], n[start:], rdata); ok {
 			b.msg = append(b.msg, n[:start]...)
 			b.msg = append(b.msg, 0xC0|byte(off>>8), byte(off))
-			return
+			if start == 0 {
+				return off
+			}
+			return pointable(at)
 		}
 		b.put(hashes[i], at+start)
 	}
 	b.msg = append(b.msg, n...)
+	if labels == 0 {
+		return 0 // the root is shorter than a pointer
+	}
+	return pointable(at)
+}
+
+// pointable is off if a pointer can reach it.
+func pointable(off int) int {
+	if off >= pointerLimit {
+		return 0
+	}
+	return off
 }
 
 // remember enters the suffixes of a name that stands uncompressed at off.
