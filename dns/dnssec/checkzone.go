@@ -1,6 +1,7 @@
 package dnssec
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
 	"time"
@@ -112,10 +113,11 @@ func (c *check) setUp() bool {
 	case hasKeys:
 		c.readKeys(w, dnskey)
 		c.findActive(w, dnskey)
+		c.childKeys(w, n)
 		c.readChains(w)
 	}
 	c.report.Problems = w.problems
-	return c.report.Signed && len(w.problems) < maxProblems
+	return c.report.Signed
 }
 
 // hasSigns tells whether somebody has signed the zone or tried to.
@@ -235,10 +237,35 @@ func (c *check) run() {
 		complete = complete && !f.stopped
 	}
 	problems = append(problems, c.tail...)
-	if len(problems) < maxProblems && complete {
+	if complete {
 		problems = append(problems, c.orphans(workers)...)
 	}
-	c.report.Problems = unique(problems[:min(len(problems), maxProblems)])
+	c.report.Problems = bounded(unique(problems))
+}
+
+// bounded keeps the first errors and some of the warnings, and says how much is left out.
+func bounded(problems []zone.Problem) []zone.Problem {
+	const maxWarnings = maxProblems / 10
+	if len(problems) <= maxProblems {
+		return problems
+	}
+	warnings, left := 0, 0
+	kept := slices.DeleteFunc(problems, func(p zone.Problem) bool {
+		if p.Severity == zone.Warn {
+			warnings++
+		}
+		drop := p.Severity == zone.Warn && warnings > maxWarnings
+		if drop {
+			left++
+		}
+		return drop
+	})
+	if len(kept) > maxProblems {
+		left += len(kept) - maxProblems
+		kept = kept[:maxProblems]
+	}
+	return append(kept, zone.Problem{Severity: zone.Warn, Code: "more", Owner: problems[0].Owner,
+		Text: fmt.Sprintf("%d more problems, and those that were not looked for", left)})
 }
 
 // unique removes repetitions: an empty non-terminal is looked at from several names.

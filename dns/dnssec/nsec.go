@@ -33,7 +33,8 @@ func (w *worker) nsec(it item) {
 		w.report(zone.Error, "nsec-next", "the NSEC record points to %v, the next name is %v", next, want)
 	}
 	w.bitmap("nsec", r[len(next):], typesAt(it, wire.TypeNSEC))
-	if ttl := w.c.z.NegativeTTL(); set.TTL() != ttl { // RFC 9077, Section 3
+	// RFC 9077, Section 3. Signers set it the same everywhere, so the apex speaks for all.
+	if ttl := w.c.z.NegativeTTL(); it.node.IsApex() && set.TTL() != ttl {
 		w.report(zone.Warn, "nsec-ttl", "the NSEC record has TTL %d: %d is right, the lesser of the SOA's TTL and MINIMUM", set.TTL(), ttl)
 	}
 }

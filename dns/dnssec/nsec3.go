@@ -68,9 +68,10 @@ func (c *chain) covered(hash []byte) bool {
 // readChains finds how the zone denies, and follows the rings of NSEC3.
 func (c *check) readChains(w *worker) {
 	set, _ := c.z.ApexNode().Set(wire.TypeNSEC3PARAM)
+	flags := c.paramFlags(w, set)
 	for it := set.Iter(); it.Next(); {
 		r := it.RData()
-		if r[1] != 0 { // RFC 5155, Section 4.1.2: to be ignored
+		if r[1] != flags {
 			continue
 		}
 		iterations := int(binary.BigEndian.Uint16(r[2:]))
@@ -96,10 +97,25 @@ func (c *check) readChains(w *worker) {
 	c.followRings()
 }
 
+// paramFlags is 0, the flags of NSEC3PARAM records that count (RFC 5155, Section 4.1.2). Where none has them, servers deny
+// nothing; the chains are followed all the same, as some signers set the flag of opt-out there.
+func (c *check) paramFlags(w *worker, set zone.RRset) (flags byte) {
+	for it := set.Iter(); it.Next(); {
+		if flags = it.RData()[1]; flags == 0 {
+			return 0
+		}
+	}
+	if set.Len() > 0 {
+		w.report(zone.Warn, "nsec3param-flags", "the NSEC3PARAM record has flags %d: servers ignore it, as only 0 is allowed", flags)
+	}
+	return flags
+}
+
 // followRings goes over the NSEC3 records: each points to the next of its chain (RFC 5155, Section 7.1).
 func (c *check) followRings() {
 	w := c.worker()
 	rings := make([]ring, len(c.chains))
+	foreign := 0
 	for n := range c.z.All() {
 		if !n.IsNSEC3() {
 			continue
@@ -121,9 +137,11 @@ func (c *check) followRings() {
 			ours++
 			w.ring(&rings[i], ch, n.Key(), r)
 		}
-		if set.Len() > ours { // RFC 5155, Section 10.4: a chain being made or removed
-			w.report(zone.Warn, "nsec3-foreign", "an NSEC3 record whose parameters no NSEC3PARAM record shows")
-		}
+		foreign += set.Len() - ours
+	}
+	if foreign > 0 { // RFC 5155, Section 10.4: a chain being made or removed
+		w.owner = append(w.owner[:0], c.apex...)
+		w.report(zone.Warn, "nsec3-foreign", "%d NSEC3 records whose parameters no NSEC3PARAM record shows", foreign)
 	}
 	for i, ch := range c.chains {
 		w.closeRing(&rings[i], ch)

@@ -2,6 +2,7 @@ package dnssec
 
 import (
 	"bytes"
+	"slices"
 
 	"anyu/dns/wire"
 	"anyu/dns/zone"
@@ -45,10 +46,14 @@ type found struct {
 // handed out in order, the first problems of the zone are then among them.
 func collect(done chan found, jobs chan batch, walk func(put func(batch) bool)) []found {
 	var all []found
-	count, open := 0, 0
+	count, warnings, open := 0, 0, 0
 	take := func(f found) {
 		open--
-		count += len(f.problems)
+		errors := countErrors(f.problems)
+		if warnings += len(f.problems) - errors; warnings > maxProblems {
+			f.problems = slices.DeleteFunc(f.problems, func(p zone.Problem) bool { return p.Severity == zone.Warn })
+		}
+		count += errors
 		if len(f.problems) > 0 || f.stopped {
 			all = append(all, f)
 		}
@@ -73,6 +78,15 @@ func collect(done chan found, jobs chan batch, walk func(put func(batch) bool)) 
 		take(<-done)
 	}
 	return all
+}
+
+func countErrors(problems []zone.Problem) (n int) {
+	for _, p := range problems {
+		if p.Severity == zone.Error {
+			n++
+		}
+	}
+	return n
 }
 
 // walker goes over the names in canonical order and sorts them into kinds.
