@@ -17,6 +17,9 @@ type Config struct {
 	Node string `yaml:"node"`
 	// Data is the folder for history, journals, accounts and the control socket. Default ./anyu-data. One node a folder.
 	Data string `yaml:"data"`
+	// User is whose account the process takes once its sockets are open, when it was started as root. Default: none, it stays
+	// what it is. Not needed where the service manager gives CAP_NET_BIND_SERVICE (packaging/anyu.service).
+	User string `yaml:"user"`
 	// Language of reports and of the console where the browser does not say: zh or en. Default en.
 	Language string `yaml:"language"`
 

@@ -120,6 +120,10 @@ func (n *Node) Run(ctx context.Context) error {
 		n.stop()
 		return err
 	}
+	if err := n.dropPrivileges(); err != nil {
+		n.stop()
+		return err
+	}
 	n.announce()
 	if n.opts.Lab {
 		clients, err := n.openLab(ctx)

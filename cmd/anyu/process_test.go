@@ -342,3 +342,60 @@ func TestServe_tellsSystemd(t *testing.T) {
 	p.Process.Signal(syscall.SIGTERM)
 	next("STOPPING=1")
 }
+
+// Port 53 without root, both ways: an ordinary user with one capability, as the systemd unit does it, and root that drops its
+// privileges. In a network namespace of our own, which takes root to make.
+func TestServe_port53WithoutRoot(t *testing.T) {
+	for _, tool := range []string{"ip", "setpriv"} {
+		if _, err := exec.LookPath(tool); err != nil || os.Getuid() != 0 {
+			if os.Getenv("CI") == "true" {
+				t.Fatalf("needs root and %s", tool)
+			}
+			t.Skipf("SKIPPED: needs root and %s", tool)
+		}
+	}
+	ns := fmt.Sprintf("anyut%d", os.Getpid())
+	for _, args := range [][]string{{"netns", "add", ns}, {"-n", ns, "link", "set", "lo", "up"}} {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Skipf("SKIPPED: no network namespaces here: %s", out)
+		}
+	}
+	t.Cleanup(func() { exec.Command("ip", "netns", "del", ns).Run() })
+	config := filepath.Join(t.TempDir(), "anyu.yaml")
+	os.WriteFile(config, []byte("user: nobody\nlisten: {dns: [\"127.0.0.1:53\"]}\nconsole: {off: true}\n"), 0o644)
+	for name, wrap := range map[string][]string{
+		"capability": {"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--bounding-set=-all,+net_bind_service", "--inh-caps=-all,+net_bind_service", "--ambient-caps=-all,+net_bind_service"},
+		"drop":       nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := t.TempDir()
+			for dir := data; dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
+				os.Chmod(dir, 0o777)
+			}
+			for dir := filepath.Dir(config); dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
+				os.Chmod(dir, 0o755)
+			}
+			os.Chmod(filepath.Dir(anyu(t)), 0o755)
+			args := append([]string{"netns", "exec", ns}, wrap...)
+			args = append(args, anyu(t), "serve", "--config", config, "--data", filepath.Join(data, "d"))
+			cmd := exec.Command("ip", args...)
+			out := &output{}
+			cmd.Stdout, cmd.Stderr = out, out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { cmd.Process.Signal(syscall.SIGTERM); cmd.Wait() }()
+			var answer []byte
+			for range 100 {
+				time.Sleep(50 * time.Millisecond)
+				if answer, _ = exec.Command("ip", "netns", "exec", ns, "dig", "+short", "+time=1", "+tries=1", "@127.0.0.1", "localhost").Output(); strings.HasPrefix(string(answer), "127.0.0.1") {
+					break
+				}
+			}
+			status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+			if !strings.HasPrefix(string(answer), "127.0.0.1") || !strings.Contains(string(status), "Uid:\t65534\t65534\t65534\t65534") {
+				t.Errorf("answer %q\n%s\n%s", answer, status, out)
+			}
+		})
+	}
+}
