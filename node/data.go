@@ -54,7 +54,7 @@ func OpenData(dir string) (*Data, error) {
 		d.Close()
 		return nil, err
 	}
-	if err := lock.Truncate(0); err == nil {
+	if err = lock.Truncate(0); err == nil {
 		_, err = lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {

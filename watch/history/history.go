@@ -22,6 +22,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
@@ -194,7 +195,7 @@ func flatten(family *dto.MetricFamily, yield func(labels.Labels, float64)) {
 	for _, m := range family.GetMetric() {
 		series := func(suffix string, v float64, extra ...string) {
 			b := labels.NewScratchBuilder(len(m.GetLabel()) + 2)
-			b.Add(labels.MetricName, name+suffix)
+			b.Add(model.MetricNameLabel, name+suffix)
 			for _, l := range m.GetLabel() {
 				b.Add(l.GetName(), l.GetValue())
 			}
