@@ -71,16 +71,12 @@ func readSnapshot(ctx context.Context, path string, name wire.Name) (*zone.Zone,
 		return nil, fmt.Errorf("reading the snapshot: %w", err)
 	}
 	text := info.Size() - int64(trailerSize)
-	var want uint32
 	trailer := make([]byte, trailerSize)
 	if text < 0 {
 		return nil, errSnapshot
 	}
 	if _, err := f.ReadAt(trailer, text); err != nil {
 		return nil, fmt.Errorf("reading the snapshot: %w", err)
-	}
-	if n, err := fmt.Sscanf(string(trailer), trailerForm, &want); n != 1 || err != nil {
-		return nil, errSnapshot
 	}
 	sum := crc32.New(castagnoli)
 	z, _, err := zone.Load(ctx, zone.LoadOptions{Name: name, File: path, Open: func(file string) (io.ReadCloser, error) {
@@ -89,7 +85,7 @@ func readSnapshot(ctx context.Context, path string, name wire.Name) (*zone.Zone,
 		}
 		return io.NopCloser(io.TeeReader(io.NewSectionReader(f, 0, text), sum)), nil
 	}})
-	if sum.Sum32() != want {
+	if string(trailer) != fmt.Sprintf(trailerForm, sum.Sum32()) {
 		return nil, errSnapshot
 	}
 	if err != nil {
