@@ -7,7 +7,7 @@ import (
 
 // announce prints the first lines: where we listen, what is kept about clients and how to change that, and what to do next.
 func (n *Node) announce() {
-	w, c := n.opts.Out, n.config
+	w, c := n.opts.Out, n.conf()
 	fmt.Fprintf(w, "anyu 安域 %s, node %s, data in %s\n", n.opts.Version, c.Node, n.data.Dir)
 	s := n.Status()
 	var doors []string

@@ -9,6 +9,7 @@ import (
 
 	"anyu/console"
 	"anyu/console/account"
+	"anyu/serve/transfer"
 )
 
 // UserFile is the name of the accounts' file in the data folder.
@@ -16,7 +17,7 @@ const UserFile = userFile
 
 // openConsole opens the console's socket and begins to answer on it.
 func (n *Node) openConsole() error {
-	c := n.config
+	c := n.conf()
 	if c.Console.Off {
 		return nil
 	}
@@ -69,8 +70,22 @@ func (s shown) ZoneStates() []console.ZoneState {
 			Name: z.Name, Role: z.Role, State: z.State, Serial: z.Serial, Names: z.Names, Records: z.Records, Bytes: z.Bytes, Signed: z.Signed,
 			File: z.File, Source: z.Source, Loaded: z.Loaded, Refresh: z.Refresh, Expire: z.Expire, Problem: z.Error,
 		}
+		if z.Moves != nil {
+			list[i].In, list[i].Out = transfers(z.Moves.In), transfers(z.Moves.Out)
+			for _, t := range z.Moves.Secondaries {
+				list[i].Told = append(list[i].Told, console.Told{Address: t.Address, Serial: t.Serial, Acked: !t.Acked.IsZero(), Error: t.Error})
+			}
+		}
 	}
 	return list
+}
+
+// transfers are nil where there were none.
+func transfers(c transfer.Count) *console.Transfers {
+	if c.AXFR+c.IXFR+c.Failed == 0 {
+		return nil
+	}
+	return &console.Transfers{AXFR: c.AXFR, IXFR: c.IXFR, Failed: c.Failed, Last: c.Last}
 }
 
 // About implements console.Node. It takes no lock: a long reload must not stop pages.

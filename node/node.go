@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -65,8 +66,8 @@ type Node struct {
 	data    *Data
 	names   *event.Names
 
-	mu     sync.Mutex // reload
-	config *config.Config
+	mu      sync.Mutex                    // reload
+	current atomic.Pointer[config.Config] // swapped whole by Reload
 
 	server   *serve.Server
 	listen   *listen.Server
@@ -103,15 +104,19 @@ func New(opts Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		opts: opts, started: time.Now(), data: data, names: event.NewNames(), config: c, systemd: newSystemd(),
+		opts: opts, started: time.Now(), data: data, names: event.NewNames(), systemd: newSystemd(),
 		ready: make(chan struct{}),
 	}
+	n.current.Store(c)
 	if n.secrets, err = openSecrets(data, c); err != nil {
 		data.Close()
 		return nil, err
 	}
 	return n, nil
 }
+
+// conf is the configuration in use.
+func (n *Node) conf() *config.Config { return n.current.Load() }
 
 // Run starts the node, serves until ctx ends, and drains.
 func (n *Node) Run(ctx context.Context) error {
@@ -139,7 +144,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.opts.Log.Error("some zones are not served", "see", "anyu control zones")
 	}
 	close(n.ready)
-	n.systemd.tell("READY=1\nSTATUS=serving %d zones", len(n.config.Zones))
+	n.systemd.tell("READY=1\nSTATUS=serving %d zones", len(n.conf().Zones))
 	n.background(ctx)
 	<-ctx.Done()
 	n.systemd.tell("STOPPING=1")
@@ -149,7 +154,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 // start opens what must be there before the first answer: findings, figures, sockets, the control socket.
 func (n *Node) start(ctx context.Context) (err error) {
-	c := n.config
+	c := n.conf()
 	n.gauge = gauge.New(n.names, c.Node)
 	if err := n.openFindings(); err != nil {
 		return err
@@ -213,8 +218,8 @@ func (n *Node) worker(ring, compiled int) *serve.Worker {
 }
 
 func (n *Node) workers() int {
-	if n.config.Listen.Workers > 0 {
-		return n.config.Listen.Workers
+	if n.conf().Listen.Workers > 0 {
+		return n.conf().Listen.Workers
 	}
 	return runtime.GOMAXPROCS(0)
 }
@@ -222,8 +227,8 @@ func (n *Node) workers() int {
 // openTrail opens the query log. Without it answers go on: a full disk is no reason to stop.
 func (n *Node) openTrail() {
 	t, err := trail.Open(trail.Options{
-		Dir: n.data.Path(logDir), Node: n.config.Node, Off: n.opts.NoQueryLog || !*n.config.Log.Queries, Names: n.names, Source: n.gauge.Source,
-		Findings: n.findings, Retain: time.Duration(n.config.Log.Days) * 24 * time.Hour, MaxBytes: int64(n.config.Log.Space), Logger: n.opts.Log,
+		Dir: n.data.Path(logDir), Node: n.conf().Node, Off: n.opts.NoQueryLog || !*n.conf().Log.Queries, Names: n.names, Source: n.gauge.Source,
+		Findings: n.findings, Retain: time.Duration(n.conf().Log.Days) * 24 * time.Hour, MaxBytes: int64(n.conf().Log.Space), Logger: n.opts.Log,
 	})
 	if err != nil {
 		n.opts.Log.Error("no query log", "error", err)
@@ -279,7 +284,7 @@ func (n *Node) Reload(ctx context.Context, allZones bool) error {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
 	if c.Node == "" {
-		c.Node = n.config.Node
+		c.Node = n.conf().Node
 	}
 	if err := n.fixed(c); err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
@@ -292,7 +297,7 @@ func (n *Node) Reload(ctx context.Context, allZones bool) error {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
 	n.server.Configure(n.answers(c))
-	n.config = c
+	n.current.Store(c)
 	n.moves.take(moved)
 	n.zones.configure(c.Zones)
 	return n.zones.load(ctx, allZones)
@@ -300,7 +305,7 @@ func (n *Node) Reload(ctx context.Context, allZones bool) error {
 
 // fixed finds changes that need a restart.
 func (n *Node) fixed(c *config.Config) error {
-	old := n.config
+	old := n.conf()
 	switch {
 	case c.Node != old.Node:
 		return errors.New("the node's name cannot change while it runs: restart anyu")
@@ -318,7 +323,7 @@ func (n *Node) fixed(c *config.Config) error {
 func (n *Node) openFigures() {
 	n.registry = prometheus.NewRegistry()
 	figures := &history.Figures{
-		Gauge: n.gauge, Node: n.config.Node, Version: n.opts.Version, Started: n.started, CPUTime: load.CPUTime, Dropped: n.dropped,
+		Gauge: n.gauge, Node: n.conf().Node, Version: n.opts.Version, Started: n.started, CPUTime: load.CPUTime, Dropped: n.dropped,
 		Findings: func() (list []history.Count) {
 			for kind, count := range n.findings.Counts() {
 				list = append(list, history.Count{Name: kind, N: count})
@@ -331,7 +336,7 @@ func (n *Node) openFigures() {
 	}
 	n.registry.MustRegister(figures)
 	n.history = history.New(history.Options{
-		Dir: n.data.Path(figuresDir), Registry: n.registry, Retention: time.Duration(n.config.Figures.Days) * 24 * time.Hour,
+		Dir: n.data.Path(figuresDir), Registry: n.registry, Retention: time.Duration(n.conf().Figures.Days) * 24 * time.Hour,
 		Version: n.opts.Version, Logger: n.opts.Log,
 	})
 }
@@ -345,7 +350,7 @@ func (n *Node) openHistory(ctx context.Context) {
 	if aside != "" {
 		n.opts.Log.Error("the history of figures could not be read and was moved aside", "to", aside, "error", why)
 		now := time.Now().UTC()
-		n.findings.Report(event.Finding{Kind: kindHistory, Subject: n.config.Node, Node: n.config.Node, Severity: event.Warning, Opened: now, Updated: now,
+		n.findings.Report(event.Finding{Kind: kindHistory, Subject: n.conf().Node, Node: n.conf().Node, Severity: event.Warning, Opened: now, Updated: now,
 			Facts: []event.Fact{{Name: "error", Value: why.Error()}, {Name: "dir", Value: aside}}})
 	}
 	n.history.Run(ctx)

@@ -40,7 +40,7 @@ func (n *Node) receivers(c *config.Config) ([]*notify.Receiver, error) {
 
 // openFindings opens the store of findings and those it tells.
 func (n *Node) openFindings() (err error) {
-	if n.notify, err = n.receivers(n.config); err != nil {
+	if n.notify, err = n.receivers(n.conf()); err != nil {
 		return err
 	}
 	var tell []findings.Notifier

@@ -15,7 +15,7 @@ import (
 // names one. The data folder becomes that user's. What the user may not do then: open new ports below 1024 in a reload; a
 // service manager that gives CAP_NET_BIND_SERVICE to an ordinary user from the start (packaging/anyu.service) has no such limit.
 func (n *Node) dropPrivileges() error {
-	name := n.config.User
+	name := n.conf().User
 	if name == "" || os.Geteuid() != 0 {
 		return nil
 	}

@@ -34,7 +34,7 @@ type Listening struct {
 
 // Status tells how the node is.
 func (n *Node) Status() Status {
-	s := Status{Node: n.config.Node, Version: n.opts.Version, Started: n.started.UTC()}
+	s := Status{Node: n.conf().Node, Version: n.opts.Version, Started: n.started.UTC()}
 	for _, a := range n.listen.Addresses() {
 		s.Listening = append(s.Listening, Listening{a.Service, a.Bound.String()})
 	}

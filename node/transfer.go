@@ -45,7 +45,7 @@ type moves struct {
 func (n *Node) openMoves() *moves {
 	m := &moves{names: n.names, log: n.opts.Log, conf: map[string]config.Zone{}}
 	m.room = transfer.New(transfer.Options{
-		Dir: n.data.Path(journalDir), Publish: m.publish, Withdraw: m.withdraw, Findings: n.findings, Node: n.config.Node, Log: n.opts.Log,
+		Dir: n.data.Path(journalDir), Publish: m.publish, Withdraw: m.withdraw, Findings: n.findings, Node: n.conf().Node, Log: n.opts.Log,
 	})
 	return m
 }
