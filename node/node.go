@@ -337,7 +337,7 @@ func (n *Node) openFigures() {
 	n.registry.MustRegister(figures)
 	n.history = history.New(history.Options{
 		Dir: n.data.Path(figuresDir), Registry: n.registry, Retention: time.Duration(n.conf().Figures.Days) * 24 * time.Hour,
-		Version: n.opts.Version, Logger: n.opts.Log,
+		Version: n.opts.Version, Logger: slog.New(warnings{n.opts.Log.Handler()}),
 	})
 }
 
