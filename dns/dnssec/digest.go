@@ -22,7 +22,7 @@ func KeyTag(rdata []byte) uint16 {
 	if len(rdata) < keyHead {
 		return 0
 	}
-	// RFC 4034, Appendix B.1: for algorithm 1 it is the last but two octets of the modulus, which ends the RDATA.
+	// RFC 4034, Appendix B.1 (erratum 2681): for algorithm 1 it is the last three octets of the modulus but the last one.
 	if Algorithm(rdata[3]) == RSAMD5 {
 		if len(rdata) < keyHead+3 {
 			return 0

@@ -1,0 +1,7 @@
+package dnssec
+
+// HexEncoding is shown to the tests only.
+var HexEncoding = hexEncoding
+
+// MaxProblems is shown to the tests only.
+const MaxProblems = maxProblems
