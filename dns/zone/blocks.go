@@ -29,10 +29,13 @@ func newBlocks(r io.Reader, size int) *blocks {
 
 // buffer returns one for the block after n others: buf if it is large enough.
 func (b *blocks) buffer(buf []byte, n int) []byte {
-	if want := b.size; n == 0 {
-		return make([]byte, 0, min(firstBlock, want))
-	} else if cap(buf) < want {
-		return make([]byte, 0, want)
+	switch {
+	case b.eof && len(b.rest) == 0:
+		return buf // nothing is left to put into it
+	case n == 0:
+		return make([]byte, 0, min(firstBlock, b.size))
+	case cap(buf) < b.size:
+		return make([]byte, 0, b.size)
 	}
 	return buf
 }
