@@ -399,3 +399,49 @@ func TestServe_port53WithoutRoot(t *testing.T) {
 		})
 	}
 }
+
+// A hundred reloads of a zone that changes each time do not grow the process: the old versions are let go.
+func TestServe_reloadsDoNotGrow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: takes seconds (-short)")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "example.org.zone")
+	write := func(serial int) {
+		var b bytes.Buffer
+		fmt.Fprintf(&b, testZone, serial, serial%250)
+		for i := range 50_000 {
+			fmt.Fprintf(&b, "host%d A 192.0.2.%d\n", i, (i+serial)%250)
+		}
+		os.WriteFile(file, b.Bytes(), 0o644)
+	}
+	write(1)
+	p := serve(t, t.TempDir(), "--zone", "example.org="+file)
+	p.waitFor(t, "www.example.org.", "192.0.2.1")
+	resident := func() (kb int) {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
+		for line := range strings.Lines(string(b)) {
+			if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+				fmt.Sscan(rest, &kb)
+			}
+		}
+		return kb
+	}
+	reload := func(from, n int) {
+		for i := range n {
+			write(from + i)
+			if out, status := run(t, "control", "reload", "--all", "--data", p.data); status != 0 {
+				t.Fatal(out)
+			}
+		}
+	}
+	reload(2, 20)
+	before := resident()
+	reload(22, 100)
+	if after := resident(); after > before*3/2 {
+		t.Errorf("resident memory grew from %d to %d kB in 100 reloads", before, after)
+	} else {
+		t.Logf("resident memory: %d kB, after 100 more reloads %d kB", before, after)
+	}
+	p.waitFor(t, "www.example.org.", fmt.Sprintf("192.0.2.%d", 121%250))
+}
