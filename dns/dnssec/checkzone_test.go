@@ -129,7 +129,7 @@ func TestCheckZone_faultsOfSignatures(t *testing.T) {
 		}, "x.e.example. TXT", "!rrsig-labels"},
 		{"two algorithms", []*signer{key, other}, func(d *draft) {}, "", ""},
 		{"two algorithms, one missing", []*signer{key, other}, func(d *draft) { d.records = append(d.records, key.sign(t, set(d), from, until)) }, "x.e.example. TXT", "!rrsig-algorithm"}, // RFC 4035, Section 2.2
-		{"a key of a new algorithm", []*signer{key}, func(d *draft) { d.records = append(d.records, other.key) }, "", "algorithm-unused"},                                                 // RFC 6840, Section 5.11
+		{"a key of a new algorithm", []*signer{key}, func(d *draft) { d.records = append(d.records, other.key) }, "", "algorithm-unused"},                                                  // RFC 6840, Section 5.11
 		{"a revoked key signs data (RFC 5011, Section 2.1)", []*signer{key, newSigner(t, "example.", dns.ECDSAP256SHA256, 257|128)}, func(d *draft) {}, "", "rrsig-key"},
 		{"a key without the zone flag", []*signer{newSigner(t, "example.", dns.ECDSAP256SHA256, 1)}, func(d *draft) {}, "", "!dnskey-missing !rrsig-key"},
 		{"SHA-1 (RFC 9905)", []*signer{newSigner(t, "example.", dns.RSASHA1, 257)}, func(d *draft) {}, "", "algorithm-deprecated"},

@@ -118,7 +118,9 @@ func (d *draft) drop(t testing.TB, text string) {
 	d.records = slices.Delete(d.records, i, i+1)
 }
 
-func (d *draft) add(t testing.TB, lines ...string) { d.records = append(d.records, rrs(t, lines...)...) }
+func (d *draft) add(t testing.TB, lines ...string) {
+	d.records = append(d.records, rrs(t, lines...)...)
+}
 
 func (d *draft) find(t testing.TB, text string) int {
 	t.Helper()
