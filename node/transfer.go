@@ -68,7 +68,7 @@ func (m *moves) Stream(msg []byte, from *listen.Client, send func([]byte) error)
 func (m *moves) publish(list []transfer.Served) {
 	var c serve.Change
 	for _, s := range list {
-		z := serve.Zone{Name: s.Name, Zone: s.Zone, Why: s.Why}
+		z := serve.Zone{Name: s.Name, Zone: s.Zone, Why: s.Why, Expires: s.Expires}
 		if conf, ok := m.configured(s.Name); ok && conf.AllowQuery != nil {
 			acl := filter.NewACL(conf.AllowQuery)
 			z.Allow = &acl

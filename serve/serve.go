@@ -111,6 +111,9 @@ func (w *Worker) options() {
 	if w.q.Wants&wire.WantsKeepalive != 0 && (w.from.Transport == event.TCP || w.from.Transport == event.TLS) {
 		w.opt.Keepalive = int(w.config.Keepalive / (100 * time.Millisecond))
 	}
+	if w.q.Wants&wire.WantsExpire != 0 && w.q.Type == wire.TypeSOA && w.q.Name != nil {
+		w.opt.Expire = w.table.expire(w.q.Name, w.now/int64(time.Second))
+	}
 	w.opt.Pad = w.q.Wants&wire.WantsPadding != 0 && w.from.Transport.Encrypted()
 }
 

@@ -1,6 +1,9 @@
 package serve
 
 import (
+	"encoding/binary"
+	"sync/atomic"
+
 	"anyu/dns/wire"
 	"anyu/dns/zone"
 	"anyu/serve/fast"
@@ -15,6 +18,8 @@ type Zone struct {
 	Allow  *filter.ACL // who may ask; nil: everybody that Config.Clients allows
 	Number uint32      // in observations, see event.Names
 	Local  bool        // always there (RFC 6303, RFC 6761), not configured
+	// Expires is when a secondary stops to answer, seconds since 1970; nil for a primary.
+	Expires *atomic.Int64
 
 	version uint32
 }
@@ -90,6 +95,21 @@ func (t *Table) All() []Zone {
 		list = append(list, t.zones[i])
 	}
 	return list
+}
+
+// expire is the EXPIRE option for a question for the SOA of a zone: how long its copy here is good, of a primary the EXPIRE of
+// the SOA (RFC 7314, Section 3.2); -1 where there is none to tell.
+func (t *Table) expire(name wire.Name, now int64) int64 {
+	z, ok := t.Get(name)
+	if !ok || z.Zone == nil {
+		return -1
+	}
+	if z.Expires != nil {
+		return max(0, z.Expires.Load()-now)
+	}
+	soa, _ := z.Zone.ApexNode().Set(wire.TypeSOA)
+	timers := soa.First()
+	return int64(binary.BigEndian.Uint32(timers[len(timers)-8:]))
 }
 
 // Change is a set of zones to put or remove at once.

@@ -334,7 +334,7 @@ func (k *keeper) serve(z *zone.Zone) {
 	e := k.entry
 	e.zone.Store(z)
 	e.expires.Store(k.schedule.until.Unix())
-	k.room.opts.Publish([]Served{{Name: e.name, Zone: z}})
+	k.room.opts.Publish([]Served{{Name: e.name, Zone: z, Expires: &e.expires}})
 	e.note(func(s *State) {
 		s.Serial, s.Steps, s.Expired = z.Serial(), e.journal.depth(), false
 		s.Refreshed, s.Expires, s.Loaded, s.Signed = k.memory.Refreshed, k.schedule.until.UTC(), k.room.now().UTC(), z.Signed()

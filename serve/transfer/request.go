@@ -106,7 +106,7 @@ func (r *Room) Message(msg []byte, q *wire.Query, from *listen.Client, out []byt
 				// RFC 1996, Section 4.7: the answer has AA and the same ID. (case 66)
 				return req.short(out, f, wire.FlagAA), wire.NoError
 			}
-		case q.Opcode() != wire.OpcodeQuery:
+		case q.Opcode() != wire.OpcodeQuery || req.sign == nil && q.Type != wire.TypeAXFR && q.Type != wire.TypeIXFR:
 			f = &refusal{wire.NotImp, reasonNoReason, ""}
 		case q.Type == wire.TypeAXFR:
 			// RFC 5936, Section 4.2: AXFR over UDP is not defined.

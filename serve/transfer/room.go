@@ -39,11 +39,13 @@ type Options struct {
 	Random func() uint32
 }
 
-// Served is a secondary as it is to be served; where Zone is nil, Why says why there is none.
+// Served is a secondary as it is to be served; where Zone is nil, Why says why there is none. Expires is kept up to date: when the
+// zone expires, seconds since 1970.
 type Served struct {
-	Name wire.Name
-	Zone *zone.Zone
-	Why  string
+	Name    wire.Name
+	Zone    *zone.Zone
+	Why     string
+	Expires *atomic.Int64
 }
 
 // Room holds all zones that are moved.

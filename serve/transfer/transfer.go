@@ -17,6 +17,7 @@
 package transfer
 
 import (
+	"bytes"
 	"crypto/tls"
 	"net/netip"
 	"slices"
@@ -60,7 +61,13 @@ func (r *Remote) String() string {
 
 // same tells whether two remotes are the same server asked in the same way.
 func (r *Remote) same(o *Remote) bool {
-	return r.Address == o.Address && r.Key == o.Key && (r.TLS == nil) == (o.TLS == nil)
+	if r.Address != o.Address || (r.TLS == nil) != (o.TLS == nil) || r.TLS != nil && r.TLS.ServerName != o.TLS.ServerName {
+		return false
+	}
+	if r.Key == nil || o.Key == nil {
+		return r.Key == o.Key
+	}
+	return r.Key.Name.Equal(o.Key.Name) && r.Key.Algorithm == o.Key.Algorithm && bytes.Equal(r.Key.Secret, o.Key.Secret)
 }
 
 // Who is a list of addresses and keys. The zero Who is nobody.
