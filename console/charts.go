@@ -76,13 +76,13 @@ func (c *Console) draw(p *page, s *series, zone string, plans []plan) (views []c
 			Link: func(from, to time.Time) string { return link("/log", period.Between(from, to), pairs...) },
 		}
 		if one.limit > 0 {
-			k.LimitText = p.T("chart.limit", "limit", one.unit.Text(one.limit))
+			k.LimitText = p.T("chart.limit", "limit", one.unit.Round(one.limit))
 		}
 		k.Desc = p.describe(&k, s)
 		v := chartView{ID: k.ID, Title: p.T("chart." + one.id), Legend: one.series, SVG: k.SVG(), Table: k.Table(p.T("log.time")), Link: link("/log", p.Period, pairs...)}
 		v.Note = p.T("chart.step", "step", p.span(s.step))
 		if one.base > 0 {
-			v.Note += p.T("chart.base", "base", unit.Ratio.Text(one.base))
+			v.Note += p.T("chart.base", "base", unit.Ratio.Round(one.base))
 		}
 		views = append(views, v)
 	}
@@ -116,7 +116,7 @@ func (c *Console) marks(p *page, s *series, zone string) (all []chart.Mark) {
 	list, _ := c.opts.Findings.List(findings.Query{From: s.from, To: to, Subject: zone, Limit: maxMarks})
 	for _, f := range list {
 		all = append(all, chart.Mark{At: f.Opened, Kind: f.Severity.String(), Link: p.Link("/findings/" + f.ID),
-			Text: p.T("mark", "time", p.Short(f.Opened), "kind", p.Kind(f.Kind), "subject", f.Subject)})
+			Text: p.T("mark", "time", p.Short(f.Opened), "kind", p.KindName(f.Kind), "subject", f.Subject)})
 	}
 	return all
 }

@@ -64,6 +64,26 @@ type ZoneState struct {
 	Refresh time.Time `json:"refresh,omitzero"`
 	Expire  time.Time `json:"expire,omitzero"`
 	Problem string    `json:"problem,omitempty"`
+
+	In   *Transfers `json:"transfers_in,omitempty"` // of a secondary
+	Out  *Transfers `json:"transfers_out,omitempty"`
+	Told []Told     `json:"secondaries,omitempty"`
+}
+
+// Transfers counts a zone's transfers in one direction.
+type Transfers struct {
+	AXFR   uint64    `json:"axfr"`
+	IXFR   uint64    `json:"ixfr"`
+	Failed uint64    `json:"failed"`
+	Last   time.Time `json:"last,omitzero"`
+}
+
+// Told is how far one secondary was told of the newest version by NOTIFY.
+type Told struct {
+	Address string `json:"address"`
+	Serial  uint32 `json:"serial"`
+	Acked   bool   `json:"acked"`
+	Error   string `json:"error,omitempty"`
 }
 
 // About is what a person asks of an installation.

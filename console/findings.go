@@ -57,12 +57,11 @@ func (c *Console) findingsOf(p *page) *findingsView {
 
 type findingView struct {
 	*page
-	Finding  findings.Record
-	Charts   []chartView
-	Evidence string
-	Around   string
-	Advice   []string
-	IsZone   bool
+	Finding findings.Record
+	Charts  []chartView
+	Around  string
+	Advice  []string
+	IsZone  bool
 }
 
 // around is how much is shown before and after a finding.
@@ -76,8 +75,8 @@ func (c *Console) finding(p *page) error {
 	if err != nil {
 		return err
 	}
-	p.Title, p.Here = p.Kind(f.Kind)+" · "+f.Subject, "/findings"
-	v := findingView{page: p, Finding: f, Evidence: p.Evidence(f), Advice: p.advice(f.Kind)}
+	p.Title, p.Here = p.KindName(f.Kind)+" · "+f.Subject, "/findings"
+	v := findingView{page: p, Finding: f, Advice: p.advice(f.Kind)}
 	end := f.Closed
 	if f.Open() {
 		end = p.now
@@ -139,9 +138,16 @@ func (p *page) advice(kind string) (steps []string) {
 	return steps
 }
 
-// Kind, Severity, Fact and Value name what findings hold; what has no text yet shows itself.
-func (p *page) Kind(kind string) string          { return p.Or("kind."+kind, kind) }
-func (p *page) Severity(s event.Severity) string { return p.T("severity." + s.String()) }
+// StateChoices and SeverityChoices are what the filter offers.
+func (v *findingsView) StateChoices() []string    { return []string{"open", "unacked", "period", "all"} }
+func (v *findingsView) SeverityChoices() []string { return []string{"warning", "critical"} }
+
+// AckLink is where an acknowledgement is sent.
+func (p *page) AckLink(f findings.Record) string { return "/findings/" + segment(f.ID) + "/ack" }
+
+// KindName, SeverityName, Fact and Value name what findings hold; what has no text yet shows itself.
+func (p *page) KindName(kind string) string          { return p.Or("kind."+kind, kind) }
+func (p *page) SeverityName(s event.Severity) string { return p.T("severity." + s.String()) }
 func (p *page) Sign(s event.Severity) string {
 	return [...]string{"i", "!", "✕"}[min(s, event.Critical)]
 }

@@ -176,6 +176,15 @@ func (c *Console) logOf(p *page) (*logView, error) {
 	return v, nil
 }
 
+// Transports, Types and Rcodes are what the filter suggests.
+func (v *logView) Transports() []string { return []string{"udp", "tcp", "tls", "https", "quic"} }
+func (v *logView) Types() []string {
+	return []string{"A", "AAAA", "NS", "SOA", "MX", "TXT", "CNAME", "PTR", "SRV", "HTTPS", "DS", "DNSKEY", "ANY", "AXFR", "IXFR"}
+}
+func (v *logView) Rcodes() []string {
+	return []string{"NOERROR", "NXDOMAIN", "SERVFAIL", "REFUSED", "FORMERR", "NOTIMP", "NOTAUTH", "BADVERS", "none"}
+}
+
 // rows makes texts and links. The links narrow this page's filter down.
 func (p *page) rows(list []trail.Row) []logRow {
 	rows := make([]logRow, len(list))

@@ -161,7 +161,7 @@ func (c *Console) fourFigures(p *page, s *series) []figure {
 	success.Number, success.Symbol = unit.Ratio.Split(n.success)
 	success.Detail = p.T("figure.success.detail", "good", unit.Count.Text(math.Round(s.good)), "bad", unit.Count.Text(math.Round(s.bad)))
 	success.Change = p.change(pairs[atSuccess], true)
-	success.Limit = p.T("figure.success.limit", "limit", unit.Ratio.Text(limitSuccess))
+	success.Limit = p.T("figure.success.limit", "limit", unit.Ratio.Round(limitSuccess))
 
 	speed := figure{Key: "speed", Prefix: "p95", Spark: chart.Spark("s3", complete(s.p95), 0, 0, sparkHeight), Broken: n.p95 > limitSpeed}
 	speed.Number, speed.Symbol = unit.Seconds.Split(n.p95)
@@ -172,7 +172,7 @@ func (c *Console) fourFigures(p *page, s *series) []figure {
 	speed.Link = p.Link("/log", "ms", slow)
 	speed.Detail = p.T("figure.speed.detail", "p50", unit.Seconds.Text(n.p50), "p99", unit.Seconds.Text(n.p99))
 	speed.Change = p.change(pairs[atSpeed], false)
-	speed.Limit = p.T("figure.speed.limit", "limit", unit.Seconds.Text(limitSpeed))
+	speed.Limit = p.T("figure.speed.limit", "limit", unit.Seconds.Round(limitSpeed))
 
 	load := figure{Key: "load", Prefix: "CPU", Link: p.Link("/about") + "#load", Spark: chart.Spark("s4", complete(s.cpu), 0, 0, sparkHeight), Broken: n.cpu > limitLoad}
 	load.Number, load.Symbol = unit.Ratio.Split(n.cpu)
@@ -182,7 +182,7 @@ func (c *Console) fourFigures(p *page, s *series) []figure {
 	}
 	load.Detail = p.T("figure.load.detail", "memory", unit.Bytes.Text(resident), "ring", unit.Ratio.Text(ring))
 	load.Change = p.change(pairs[atLoad], true)
-	load.Limit = p.T("figure.load.limit", "limit", unit.Ratio.Text(limitLoad))
+	load.Limit = p.T("figure.load.limit", "limit", unit.Ratio.Round(limitLoad))
 
 	all := []figure{volume, success, speed, load}
 	for i := range all {
@@ -213,7 +213,11 @@ func (p *page) change(v pairOf, points bool) string {
 // moved fills in what moved most and what was asked most.
 func (c *Console) moved(p *page, v *overviewView) {
 	last := min(p.Period.Span(), gauge.Hour)
-	for _, m := range c.opts.Gauge.Movers(p.now, moveWindow, topLines) {
+	movers := c.opts.Gauge.Movers(p.now, moveWindow, topLines)
+	if before := c.opts.Gauge.Live(p.now.Add(-moveWindow), moveWindow, moveWindow); before[0].Known == 0 {
+		movers = nil // not watched long enough to compare
+	}
+	for _, m := range movers {
 		line := moverLine{Name: p.zoneName(m.Name), Link: p.zoneLink(m.Name), Now: unit.PerSecond.Text(m.Now), Before: unit.PerSecond.Text(m.Before), Sign: "▲"}
 		if m.Now < m.Before {
 			line.Sign = "▼"

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -223,6 +224,9 @@ func (p *page) T(key string, arguments ...any) string { return p.words.Text(key,
 // Or is a text, or a word where there is none.
 func (p *page) Or(key, otherwise string) string { return p.words.Or(key, otherwise) }
 
+// Inside tells whether the reader may see anything of this installation: the login page shows nothing.
+func (p *page) Inside() bool { return p.Here != "/login" }
+
 // Lang is for <html lang>, Tag for choices.
 func (p *page) Lang() string { return p.words.HTML }
 func (p *page) Tag() string  { return p.words.Tag }
@@ -286,6 +290,7 @@ func (p *page) Rest(without ...string) []pair {
 			kept = append(kept, pair{name, values[0]})
 		}
 	}
+	slices.SortFunc(kept, func(a, b pair) int { return strings.Compare(a.Name, b.Name) })
 	return kept
 }
 

@@ -149,14 +149,13 @@ func (v *zonesView) sort() {
 
 type zoneView struct {
 	*page
-	Zone    zoneLine
-	Charts  []chartView
-	Rows    []logRow
-	Part    bool // the log could not be searched in time
-	Found   []findings.Record
-	Log     string
-	NoLog   bool
-	Counted bool
+	Zone   zoneLine
+	Charts []chartView
+	Rows   []logRow
+	Part   bool // the log could not be searched in time
+	Found  []findings.Record
+	Log    string
+	NoLog  bool
 }
 
 const (

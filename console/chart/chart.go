@@ -85,7 +85,7 @@ func (c *Chart) SVG() template.HTML {
 	}
 	fmt.Fprintf(&b, `<div class="plot"><svg class="y" height="%d" aria-hidden="true">`, h)
 	for _, t := range y.ticks {
-		fmt.Fprintf(&b, `<text x="100%%" y="%s">%s</text>`, short(y.at(t)+4), html.EscapeString(c.Unit.Text(t)))
+		fmt.Fprintf(&b, `<text x="100%%" y="%s">%s</text>`, short(y.at(t)+4), html.EscapeString(c.Unit.Round(t)))
 	}
 	fmt.Fprintf(&b, `</svg><svg class="x" height="%d" role="img" tabindex="0" aria-labelledby="%s-t %s-d" data-from="%d" data-step="%s" data-steps="%d" data-unit="%s"><title id="%s-t">%s</title><desc id="%s-d">%s</desc>`,
 		h, c.ID, c.ID, c.From.Unix(), short(c.Step.Seconds()), c.Steps, c.Unit, c.ID, html.EscapeString(c.Title), c.ID, html.EscapeString(c.Desc))

@@ -40,6 +40,18 @@ func (u Unit) Text(v float64) string {
 	return number + "\u202f" + symbol
 }
 
+// Round is Text for round values, as they stand on axes and limits: no digits that say nothing.
+func (u Unit) Round(v float64) string {
+	number, symbol := u.Split(v)
+	if strings.Contains(number, ".") {
+		number = strings.TrimRight(strings.TrimRight(number, "0"), ".")
+	}
+	if symbol == "" || number == Unknown {
+		return number
+	}
+	return number + "\u202f" + symbol
+}
+
 // Split gives the number and its symbol.
 func (u Unit) Split(v float64) (number, symbol string) {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
