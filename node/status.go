@@ -23,7 +23,7 @@ type Status struct {
 	PerSecond    float64     `json:"queries_per_second"` // last minute
 	Success      *float64    `json:"success_ratio"`      // last minute; null without queries that deserved an answer
 	OpenFindings int         `json:"open_findings"`
-	Dropped      uint64      `json:"dropped"`
+	Dropped      uint64      `json:"dropped"` // observations that found a ring or the log full; /metrics has every place
 }
 
 // Listening is one open door.
@@ -53,8 +53,9 @@ func (n *Node) Status() Status {
 	for _, count := range n.findings.OpenCount() {
 		s.OpenFindings += count
 	}
-	for _, c := range n.dropped() {
-		s.Dropped += c.N
+	s.Dropped = n.watch.Dropped()
+	if n.trail != nil {
+		s.Dropped += n.trail.Dropped()
 	}
 	return s
 }
