@@ -97,6 +97,7 @@ func write(t *testing.T, path, text string) string {
 type running struct {
 	*node.Node
 	port int
+	data string
 	mu   sync.Mutex
 	text string
 }
@@ -104,15 +105,14 @@ type running struct {
 // startNode runs a node with a configuration (without listen, console and data).
 func startNode(t *testing.T, port int, text string) *running {
 	t.Helper()
-	n := &running{port: port}
-	dir := t.TempDir()
+	n := &running{port: port, data: t.TempDir()}
 	n.configure(text)
 	log := &testLog{t: t}
 	inner, err := node.New(node.Options{
 		Read: func() (*config.Config, error) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
-			return config.Parse("test", []byte(fmt.Sprintf("data: %s\nconsole:\n  off: true\nlog:\n  queries: false\n%s", dir, n.text)))
+			return config.Parse("test", []byte(fmt.Sprintf("data: %s\nconsole:\n  off: true\nlog:\n  queries: false\n%s", n.data, n.text)))
 		},
 		Log: slog.New(slog.NewTextHandler(log, nil)), Out: io.Discard,
 	})
