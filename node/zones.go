@@ -168,9 +168,17 @@ func (z *zones) list() []*primary {
 	return list
 }
 
+// settings are those of a zone as last configured.
+func (z *zones) settings(p *primary) config.Zone {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return p.conf
+}
+
 // loadOne reads one file and publishes it, or says why not. z.busy is held.
 func (z *zones) loadOne(ctx context.Context, p *primary, force bool) error {
-	info, err := os.Stat(p.conf.File)
+	conf := z.settings(p)
+	info, err := os.Stat(conf.File)
 	if err != nil {
 		return z.refuse(p, fmt.Errorf("reading zone %s: %w", p.state.Name, err))
 	}
@@ -180,9 +188,9 @@ func (z *zones) loadOne(ctx context.Context, p *primary, force bool) error {
 	}
 	p.seen = now
 	start := time.Now()
-	fresh, warnings, err := readZone(ctx, p.name, p.conf.File)
+	fresh, warnings, err := readZone(ctx, p.name, conf.File)
 	if err == nil {
-		err = acceptable(fresh, p.conf.ZONEMD)
+		err = acceptable(fresh, conf.ZONEMD)
 	}
 	if err != nil {
 		return z.refuse(p, err)
@@ -287,7 +295,7 @@ func (z *zones) report(kind string, p *primary, why string, over bool) {
 	if over {
 		f.Closed = now
 	} else {
-		f.Facts = []event.Fact{{Name: "error", Value: why}, {Name: "serial", Value: strconv.FormatUint(uint64(p.state.Serial), 10)}, {Name: "file", Value: p.conf.File}}
+		f.Facts = []event.Fact{{Name: "error", Value: why}, {Name: "serial", Value: strconv.FormatUint(uint64(p.state.Serial), 10)}, {Name: "file", Value: z.settings(p).File}}
 	}
 	z.findings.Report(f)
 }
@@ -308,7 +316,7 @@ func (z *zones) states() []ZoneState {
 func (z *zones) folders() []string {
 	var dirs []string
 	for _, p := range z.list() {
-		if dir := filepath.Dir(p.conf.File); !slices.Contains(dirs, dir) {
+		if dir := filepath.Dir(z.settings(p).File); !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
 	}
