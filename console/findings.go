@@ -57,7 +57,7 @@ func (c *Console) findingsOf(p *page) *findingsView {
 
 type findingView struct {
 	*page
-	Finding findings.Record
+	Finding *findings.Record
 	Charts  []chartView
 	Around  string
 	Advice  []string
@@ -76,7 +76,7 @@ func (c *Console) finding(p *page) error {
 		return err
 	}
 	p.Title, p.Here = p.KindName(f.Kind)+" · "+f.Subject, "/findings"
-	v := findingView{page: p, Finding: f, Advice: p.advice(f.Kind)}
+	v := findingView{page: p, Finding: &f, Advice: p.advice(f.Kind)}
 	end := f.Closed
 	if f.Open() {
 		end = p.now
