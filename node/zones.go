@@ -293,7 +293,7 @@ func (z *zones) report(kind string, p *primary, why string, over bool) {
 		f.Severity = event.Critical
 	}
 	if over {
-		f.Closed = now
+		f.Opened, f.Closed = time.Time{}, now // with both it would be a finding of a moment
 	} else {
 		f.Facts = []event.Fact{{Name: "error", Value: why}, {Name: "serial", Value: strconv.FormatUint(uint64(p.state.Serial), 10)}, {Name: "file", Value: z.settings(p).File}}
 	}

@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"anyu/dns/wire"
@@ -28,6 +29,7 @@ type keeper struct {
 	base     *zone.Zone // our version, also while it is expired
 	memory   memory
 	remotes  []Remote
+	failures []string // of this round, one a primary
 }
 
 // keep starts the keeper of an entry. The channel is closed when the copy on disk, if any, is served. r.mu is held.
@@ -207,6 +209,7 @@ func (k *keeper) succeeded(primary int) {
 	if err := e.journal.remember(k.memory); err != nil {
 		r.troubled(e, kindJournal, err)
 	}
+	k.failures = nil
 	r.settled(e, kindTransfer)
 	r.settled(e, kindExpired)
 }
@@ -221,13 +224,20 @@ func (k *keeper) failed(primary int, err error, whole bool) {
 	k.note(primary, err)
 }
 
-// note tells people about a failure.
+// note keeps a failure. People are told when the round is over, that is when no primary is left: one that is dead beside others that
+// live does not make the zone old.
 func (k *keeper) note(primary int, err error) {
 	r, e := k.room, k.entry
 	text := k.remotes[primary].String() + ": " + err.Error()
+	k.failures = append(k.failures, text)
 	e.note(func(s *State) { s.Error = text; s.In.Failed++ })
-	r.troubled(e, kindTransfer, err, event.Fact{Name: "primary", Value: k.remotes[primary].String()},
+	if k.schedule.step != doWait {
+		r.log.Warn("primary fails, trying the next", "zone", e.text, "primary", k.remotes[primary].String(), "error", err)
+		return
+	}
+	r.troubled(e, kindTransfer, errors.New(strings.Join(k.failures, "; ")), event.Fact{Name: "primary", Value: k.remotes[primary].String()},
 		event.Fact{Name: "serial", Value: strconv.FormatUint(uint64(k.schedule.serial), 10)})
+	k.failures = nil
 }
 
 // fetch transfers and commits.

@@ -16,7 +16,6 @@ func writeAXFR(p *packer, z *zone.Zone) error {
 	if err := p.add(apex, wire.TypeSOA, ttl, soa); err != nil {
 		return err
 	}
-	// With the SOA beside the question alone in the first message, a client knows at once what it gets; the rest follows.
 	var room [wire.MaxName + 1]byte
 	for n := range z.All() {
 		owner := wire.Name(n.AppendOwner(room[:0], apex))

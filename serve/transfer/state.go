@@ -125,6 +125,9 @@ func (r *Room) report(f event.Finding) {
 		return
 	}
 	now := r.now().UTC()
-	f.Node, f.Opened, f.Updated = r.opts.Node, now, now
+	f.Node, f.Updated = r.opts.Node, now
+	if f.Open() {
+		f.Opened = now
+	}
 	r.opts.Findings.Report(f)
 }
