@@ -36,6 +36,13 @@ func corpus(t testing.TB, parts ...string) string {
 	return path
 }
 
+// long marks a test that takes tens of seconds, too many for the race detector.
+func long(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: takes long (-short)")
+	}
+}
+
 func mustName(t testing.TB, s string) wire.Name {
 	n, err := wire.ParseName(s)
 	if err != nil {

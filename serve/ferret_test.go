@@ -33,6 +33,7 @@ type ferretCase struct {
 // Every case of the Ferret set where all four servers agreed must give their answer; where they differ the answer must be
 // one of theirs, or the case stands in testdata/ferret.txt with the RFC section that decides it.
 func TestAnswer_ferret(t *testing.T) {
+	long(t)
 	dir := corpus(t, "authcases", "ferret")
 	known := judged(t, "testdata/ferret.txt")
 	files, _ := filepath.Glob(filepath.Join(dir, "valid-*.jsonl"))

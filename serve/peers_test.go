@@ -100,6 +100,7 @@ func (p peer) start(t *testing.T, zone, file string) string {
 // differential asks a peer and us the same and compares RCODE, AA, TC and the sections as sets. Differences that are accepted
 // stand in testdata/peers.txt, one a line: PEER NAME TYPE FLAGS # reason with its RFC section.
 func TestAnswer_sameAsPeers(t *testing.T) {
+	long(t)
 	known := judged(t, "testdata/peers.txt")
 	used := map[string]bool{}
 	for _, z := range []string{"base", "nsec", "nsec3", "optout"} {

@@ -11,6 +11,7 @@ import (
 
 // The real queries that a root server saw in 2011, answered from the root zone of that day as NSD and Knot answer them.
 func TestAnswer_realQueriesToTheRoot(t *testing.T) {
+	long(t)
 	file := corpus(t, "zones", "root-2011-nsd", "root.zone")
 	known := judged(t, "testdata/root.txt")
 	z, err := loadFile(".", file)

@@ -68,6 +68,7 @@ func variants(name string, typ uint16) (list [][]byte) {
 // For every zone in the corpus that loads: the compiled answers are the bytes of the slow path, for names of the zone, below
 // them and beside them.
 func TestAnswer_fastEqualsSlow(t *testing.T) {
+	long(t)
 	types := []uint16{dns.TypeA, dns.TypeNS, dns.TypeSOA, dns.TypeDS, dns.TypeMX, dns.TypeTXT, dns.TypeANY, dns.TypeRRSIG, dns.TypeCNAME, dns.TypeDNSKEY, dns.TypeNSEC}
 	loaded, asked := 0, 0
 	r := rand.New(rand.NewPCG(1, 2))
