@@ -49,7 +49,7 @@
   };
   const stop = () => { if (source) { source.close(); source = null; } };
   const offset = (() => { // of the page's clock, which need not be the browser's
-    const m = /UTC([+-])(\d\d):(\d\d)/.exec($("small", ageBox)?.textContent || "");
+    const m = /UTC([+-])(\d\d):(\d\d)/.exec((ageBox && $("small", ageBox)?.textContent) || "");
     return m ? (m[1] === "-" ? -1 : 1) * (m[2] * 3600 + m[3] * 60) : 0;
   })();
   const showPause = () => {
@@ -58,7 +58,7 @@
     body.dataset.paused = paused;
   };
   const setPaused = p => { paused = p; store.set("paused", p ? "1" : "0"); showPause(); paused ? stop() : listen(); say(pause.textContent); };
-  if (body.dataset.live) {
+  if (body.dataset.live && pause) {
     pause.hidden = false;
     pause.addEventListener("click", () => setPaused(!paused));
     showPause();
@@ -228,7 +228,7 @@
       case "g": waiting = "g"; setTimeout(() => { waiting = ""; }, 1500); return;
       case "/": { const f = $(".filter input"); if (f) { e.preventDefault(); f.focus(); f.select(); } else { location.assign($('nav a[data-key="l"]').href); } return; }
       case "t": { const r = $("#range"); if (r) { e.preventDefault(); r.open = true; $("a, input", $(".sheet", r)).focus(); } return; }
-      case "p": if (!pause.hidden) setPaused(!paused); return;
+      case "p": if (pause && !pause.hidden) setPaused(!paused); return;
       case "j": step(1); return;
       case "k": step(-1); return;
       case "?": e.preventDefault(); $("#help")?.showModal(); return;
