@@ -226,7 +226,7 @@
     }
     switch (e.key) {
       case "g": waiting = "g"; setTimeout(() => { waiting = ""; }, 1500); return;
-      case "/": { const f = $(".filter input"); if (f) { e.preventDefault(); f.focus(); f.select(); } else { location.assign($('nav a[data-key="l"]').href); } return; }
+      case "/": { const f = $(".filter input:not([type=hidden])"); if (f) { e.preventDefault(); f.focus(); f.select(); } else { location.assign($('nav a[data-key="l"]').href); } return; }
       case "t": { const r = $("#range"); if (r) { e.preventDefault(); r.open = true; $("a, input", $(".sheet", r)).focus(); } return; }
       case "p": if (pause && !pause.hidden) setPaused(!paused); return;
       case "j": step(1); return;
