@@ -143,6 +143,9 @@ func TestCheckZone_corporaAsPeers(t *testing.T) {
 			now := whenSigned(t, z)
 			signed := dnssec.CheckZone(z, now, dnssec.Options{})
 			whole := append(slices.Clone(signed), zone.Check(z, zone.CheckOptions{})...)
+			if verdict, reason := z.CheckZONEMD(); verdict == zone.ZONEMDFailed {
+				signed = append(signed, zone.Problem{Severity: zone.Error, Code: "zonemd", Text: reason})
+			}
 			short, _ := filepath.Rel(dir, file)
 			for _, p := range peers {
 				if p.name == "dnssec-verify" { // it knows the present only, and most of these have expired
