@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +131,14 @@ func TestCatalog_members(t *testing.T) {
 			}
 		}
 
+		if err := l.to.Transfer(mustName(t, "b.example.")); err != nil { // so that a beginning anew can be told by its count
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := l.to.state("b.example.").In.AXFR; n != 2 {
+			t.Fatalf("%d transfers of b.example.", n)
+		}
 		transfers := l.to.state("a.example.").In.AXFR
 		l.publish("one", "id1.zones 0 IN PTR a.example.\nid9.zones 0 IN PTR b.example.\n")
 		l.members("one", "a.example.", "b.example.")
@@ -200,6 +210,29 @@ func TestCatalog_restart(t *testing.T) {
 		l.configure()
 		l.to.Start(ctx)
 		l.members("one", "a.example.")
+		if n := l.to.state("a.example.").In.AXFR; n != 0 {
+			t.Errorf("%d transfers of a member that is on disk", n)
+		}
+		cancel()
+		l.to.Wait()
+
+		// The id changed while we were away: what is on disk is of another zone of that name (RFC 9432, Section 5.4).
+		if err := os.RemoveAll(filepath.Join(dir, "one.catalog.")); err != nil {
+			t.Fatal(err)
+		}
+		l.net.set("192.0.2.1:53", false)
+		l.to = nil
+		l.publish("one", "id2.zones 0 IN PTR a.example.\n")
+		ctx, cancel = context.WithCancel(t.Context())
+		l.to = newSite(t, transfer.Options{Dial: l.net.dial, Dir: dir})
+		l.configure()
+		l.to.Start(ctx)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		l.members("one", "a.example.")
+		if n := l.to.state("a.example.").In.AXFR; n != 1 {
+			t.Errorf("%d transfers of a member whose id changed", n)
+		}
 		cancel()
 		l.to.Wait()
 	})
