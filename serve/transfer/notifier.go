@@ -26,7 +26,7 @@ func (r *Room) tell(e *entry, serial uint32) {
 	parent := r.started
 	r.mu.RUnlock()
 	list := e.conf.Load().Secondaries
-	if parent == nil || len(list) == 0 {
+	if parent == nil || parent.Err() != nil || len(list) == 0 {
 		return
 	}
 	ctx, cancel := context.WithCancel(parent)

@@ -1,0 +1,47 @@
+package node_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Knot DNS writes a catalog of its zones (RFC 9432) and we serve what it lists: members come with the catalog and go with it.
+func TestCatalog_ofKnot(t *testing.T) {
+	path := tool(t, "knotd")
+	dir := t.TempDir()
+	port, ours := freePort(t), freePort(t)
+	zones := func(names ...string) string {
+		text := knotHead(dir, port) + fmt.Sprintf("remote:\n  - id: other\n    address: 127.0.0.1@%d\n    key: %s\nacl:\n  - id: out\n    key: %s\n    action: transfer\n", ours, peerKey, peerKey) +
+			"template:\n  - id: default\n    acl: out\n    notify: other\n    semantic-checks: off\n" +
+			"zone:\n  - domain: catalog.test.\n    catalog-role: generate\n"
+		for _, n := range names {
+			file := write(t, filepath.Join(dir, n+"zone"), strings.ReplaceAll(zoneText(1), peerZone, n))
+			text += fmt.Sprintf("  - domain: %s\n    file: %s\n    catalog-role: member\n    catalog-zone: catalog.test.\n    catalog-group: anyu\n", n, file)
+		}
+		return text
+	}
+	conf := write(t, filepath.Join(dir, "conf"), zones("a.test.", "b.test."))
+	knot := startPeer(t, dir, path, "-c", conf)
+	n := startNode(t, ours, keysConf+fmt.Sprintf("zones:\n- name: catalog.test\n  catalog: true\n  primaries:\n  - address: 127.0.0.1:%d\n    key: %s\n", port, peerKey))
+	served := func() (names []string) {
+		for _, z := range n.Zones() {
+			if z.State == "ok" && z.Moves.Catalog == "catalog.test." {
+				names = append(names, z.Name)
+			}
+		}
+		return names
+	}
+	eventually(t, "a.test. and b.test.", func() bool { return slices.Equal(served(), []string{"a.test.", "b.test."}) })
+	write(t, conf, zones("b.test.", "c.test."))
+	knot.cmd.Process.Signal(syscall.SIGHUP)
+	eventually(t, "b.test. and c.test.", func() bool { return slices.Equal(served(), []string{"b.test.", "c.test."}) })
+	for _, z := range n.Zones() {
+		if z.Name == "catalog.test." && z.Moves.Members != 2 {
+			t.Errorf("%d members", z.Moves.Members)
+		}
+	}
+}
