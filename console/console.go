@@ -6,7 +6,7 @@
 // trail tell, and everything else comes through the interfaces Zones and Node.
 //
 // /metrics: programs on this machine (a loopback connection that no proxy forwarded) may read it without a login, since it names zones
-// and counts but no clients; others need a session or a user and password (HTTP Basic). The same goes for nothing else.
+// and counts but no clients; others need a session or a user and password (HTTP Basic). Nothing else is open so.
 //
 // Limits today: no roles; sessions end with the process.
 package console

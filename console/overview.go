@@ -228,11 +228,8 @@ func (c *Console) moved(p *page, v *overviewView) {
 	for _, by := range []struct {
 		key string
 		gauge.Dimension
-	}{{"zone", gauge.ByZone}, {"rcode", gauge.ByRcode}, {"type", gauge.ByType}, {"transport", gauge.ByTransport}} {
-		list := topList{Key: by.key}
-		for _, s := range c.tops(p, by.Dimension, by.key, last) {
-			list.Lines = append(list.Lines, s)
-		}
+	}{{"zone", gauge.ByZone}, {"rcode", gauge.ByRcode}, {"transport", gauge.ByTransport}, {"type", gauge.ByType}} {
+		list := topList{Key: by.key, Lines: c.tops(p, by.Dimension, by.key, last)}
 		v.Tops = append(v.Tops, list)
 	}
 }

@@ -93,12 +93,12 @@ func (c *Chart) SVG() template.HTML {
 		fmt.Fprintf(&b, `<line class="grid" x2="100%%" y1="%[1]s" y2="%[1]s"/>`, short(y.at(t)))
 	}
 	c.timeAxis(&b)
-	c.limit(&b, y)
+	limitText := c.limit(&b, y)
 	fmt.Fprintf(&b, `<svg class="lines" width="100%%" height="%d" viewBox="0 0 %d %d" preserveAspectRatio="none">`, c.Height, wide, c.Height)
 	for i := range c.Series {
 		c.line(&b, &c.Series[i], y)
 	}
-	b.WriteString(`</svg>`)
+	b.WriteString(`</svg>` + limitText)
 	c.marks(&b)
 	b.WriteString(`</svg></div>`)
 	return template.HTML(b.String()) // every text in it went through EscapeString
@@ -135,12 +135,14 @@ func (c *Chart) timeAxis(b *strings.Builder) {
 	}
 }
 
-func (c *Chart) limit(b *strings.Builder, y axis) {
+// limit draws the line to be held to, and gives its text, which goes over the curves to be read.
+func (c *Chart) limit(b *strings.Builder, y axis) (text string) {
 	if c.Limit == 0 || c.Limit < y.low || c.Limit > y.high {
-		return
+		return ""
 	}
 	at := y.at(c.Limit)
-	fmt.Fprintf(b, `<line class="limit" x2="100%%" y1="%[1]s" y2="%[1]s"/><text class="limit" x="100%%" y="%s">%s</text>`, short(at), short(at+11), html.EscapeString(c.LimitText))
+	fmt.Fprintf(b, `<line class="limit" x2="100%%" y1="%[1]s" y2="%[1]s"/>`, short(at))
+	return fmt.Sprintf(`<text class="limit" x="100%%" y="%s">%s</text>`, short(at+12), html.EscapeString(c.LimitText))
 }
 
 func (c *Chart) marks(b *strings.Builder) {
