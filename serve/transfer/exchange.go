@@ -19,6 +19,9 @@ import (
 // alpnDoT is what a server for zone transfer over TLS must choose (RFC 9103, Section 7.1).
 const alpnDoT = "dot"
 
+// dialWait is how long connecting may take, TLS included. A dead primary of many zones must not hold the places of others for long.
+const dialWait = 5 * time.Second
+
 func randomID() uint32 {
 	var b [4]byte
 	rand.Read(b[:])
@@ -88,7 +91,7 @@ func failure(ctx context.Context, err error) error {
 // dial opens the connection; TLS is verified before anything is said. RFC 9103, Section 9.3.1 (strict): the certificate must have
 // the name in the configuration.
 func (r *Room) dial(ctx context.Context, to *Remote, network string, idle time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, idle)
+	ctx, cancel := context.WithTimeout(ctx, min(idle, dialWait))
 	defer cancel()
 	if network != "tls" {
 		return r.opts.Dial(ctx, network, to.Address.String())

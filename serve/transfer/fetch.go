@@ -40,6 +40,12 @@ func question(id uint16, apex wire.Name, t wire.Type, have *zone.Zone) []byte {
 
 // ask asks a primary for its SOA, over UDP and then TCP.
 func (r *Room) ask(ctx context.Context, e *entry, to *Remote) (got answerSOA, err error) {
+	select {
+	case r.asking <- struct{}{}:
+		defer func() { <-r.asking }()
+	case <-ctx.Done():
+		return got, ctx.Err()
+	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	truncated := false

@@ -61,10 +61,14 @@ type Room struct {
 	catalogs sync.Mutex // one change of the set of zones at a time; taken before mu
 
 	fetching chan struct{} // Limits.Transfers
+	asking   chan struct{} // questions for a SOA at a time
 	telling  chan struct{} // NOTIFY exchanges at a time
 	loading  chan struct{}
 	running  sync.WaitGroup
 }
+
+// maxAsking bounds the questions for a SOA at a time: after a long stop all secondaries want to ask at once, a socket each.
+const maxAsking = 256
 
 // maxTelling bounds the NOTIFY exchanges at a time: a reload of 100,000 zones must not open as many sockets.
 const maxTelling = 64
@@ -113,6 +117,7 @@ func New(o Options) *Room {
 		r.log = slog.New(slog.DiscardHandler)
 	}
 	r.fetching = make(chan struct{}, r.limits.Transfers)
+	r.asking = make(chan struct{}, maxAsking)
 	r.telling = make(chan struct{}, maxTelling)
 	r.loading = make(chan struct{}, runtime.GOMAXPROCS(0))
 	return r
