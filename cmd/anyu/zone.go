@@ -11,7 +11,10 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"anyu/dns/dnssec"
 	"anyu/dns/wire"
@@ -220,7 +223,7 @@ func (r *zoneResult) text(out io.Writer) {
 		if p.Line > 0 {
 			place = fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 		}
-		fmt.Fprintf(out, "%s: %s %s %s: %s\n", place, p.Severity, p.Code, p.Owner, p.Text)
+		fmt.Fprintf(out, "%s: %s %s %s: %s\n", place, p.Severity, p.Code, p.Owner, printable(p.Text))
 	}
 	for _, code := range slices.Sorted(maps.Keys(seen)) {
 		if n := seen[code] - shownPerCode; n > 0 {
@@ -239,6 +242,19 @@ func (r *zoneResult) text(out io.Writer) {
 	}
 	fmt.Fprintf(out, "%s: serial %d, %d names, %d records, %d errors, %d warnings: %s\n", r.Zone, r.Serial, r.Names, r.Records,
 		r.Errors, r.Warnings, verdict)
+}
+
+// printable writes octets that are no text as \DDD: what stands in a zone file must not steer a terminal.
+func printable(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			fmt.Fprintf(&b, "\\%03d", min(r, 255))
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 func (d *dnssecResult) text() string {
