@@ -21,9 +21,10 @@ const (
 	usualRate = 300
 	wave      = 4 * time.Minute
 	// Every floodEvery a flood of random names under one zone begins and lasts floodLasts, at floodRate: the detector should see it.
+	// The first comes when a detector that learns for two minutes has learned.
 	floodEvery = 5 * time.Minute
 	floodLasts = time.Minute
-	floodFirst = 2 * time.Minute
+	floodFirst = 3 * time.Minute
 	floodRate  = 500
 	floodZone  = "bank.lab."
 
