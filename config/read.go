@@ -228,6 +228,9 @@ func (c *Config) checkZones(keys map[string]bool) error {
 		}
 		for _, list := range [][]Remote{z.Primaries, z.Secondaries} {
 			for _, r := range list {
+				if !isAddress(r.Address) {
+					return wrong(at, "zone %s: %q: write the address of the other server, for example 192.0.2.1 or [2001:db8::1]:53; names are not looked up", z.Name, r.Address)
+				}
 				if r.Key != "" && !knownKey(keys, r.Key) {
 					return wrong(at, "zone %s names the key %s, which is not under keys", z.Name, r.Key)
 				}
@@ -242,6 +245,15 @@ func (c *Config) checkZones(keys map[string]bool) error {
 		}
 	}
 	return nil
+}
+
+// isAddress takes an address, with a port or without.
+func isAddress(s string) bool {
+	if _, err := netip.ParseAddrPort(s); err == nil {
+		return true
+	}
+	_, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	return err == nil
 }
 
 func knownKey(keys map[string]bool, name string) bool {

@@ -16,7 +16,7 @@ import (
 const defaultData = "./anyu-data"
 
 func runControl(args []string, std streams) int {
-	f := flag.NewFlagSet("anyu control status|zones|reload", flag.ContinueOnError)
+	f := flag.NewFlagSet("anyu control status|zones|reload|transfer NAME|notify NAME", flag.ContinueOnError)
 	data := f.String("data", defaultData, "`DIR` of the running node's data folder")
 	asJSON := f.Bool("json", false, "print JSON")
 	all := f.Bool("all", false, "reload: read every zone file, changed or not")
@@ -25,7 +25,7 @@ func runControl(args []string, std streams) int {
 		return status
 	}
 	if len(words) == 0 {
-		return fail(std, errors.New("control takes a command: status, zones, reload"))
+		return fail(std, errors.New("control takes a command: status, zones, reload, transfer NAME (fetch a secondary anew), notify NAME (tell its secondaries)"))
 	}
 	if *all {
 		words = append(words, "all")
@@ -71,18 +71,27 @@ func show(command string, result json.RawMessage, std streams) int {
 		if err := json.Unmarshal(result, &list); err != nil {
 			return fail(std, err)
 		}
-		fmt.Fprintln(w, "ZONE\tROLE\tSTATE\tSERIAL\tRECORDS\tLOADED\tPROBLEM")
+		fmt.Fprintln(w, "ZONE\tROLE\tSTATE\tSERIAL\tRECORDS\tLOADED\tFROM\tREFRESH\tEXPIRE\tPROBLEM")
 		for _, z := range list {
-			loaded := "-"
-			if !z.Loaded.IsZero() {
-				loaded = z.Loaded.Local().Format(time.DateTime)
+			from := z.Source
+			if from == "" {
+				from = "-"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", z.Name, z.Role, z.State, z.Serial, z.Records, loaded, z.Error)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n",
+				z.Name, z.Role, z.State, z.Serial, z.Records, moment(z.Loaded), from, moment(z.Refresh), moment(z.Expire), z.Error)
 		}
 	default:
 		fmt.Fprintln(w, string(bytes.Trim(result, `"`)))
 	}
 	return done
+}
+
+// moment prints a time in the reader's zone, "-" for none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format(time.DateTime)
 }
 
 func percent(share *float64) string {

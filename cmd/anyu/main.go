@@ -32,8 +32,8 @@ type streams struct {
 func commands() []command {
 	return []command{
 		{"serve", "[flags]", "answer queries, keep figures and logs, show the console", runServe},
-		{"check", "config FILE | zone [--syntax] NAME FILE", "check a configuration or a zone file", runCheck},
-		{"control", "status | zones | reload [--all] | ...", "talk to the running node", runControl},
+		{"check", "config FILE | zone [flags] NAME FILE", "check a configuration or a zone file", runCheck},
+		{"control", "status | zones | reload [--all] | transfer NAME | notify NAME", "talk to the running node", runControl},
 		{"user", "add NAME | list | remove NAME", "accounts of the console", runUser},
 		{"backup", "DIR", "copy the data folder's state into DIR", runBackup},
 		{"restore", "DIR", "put a backup into an empty data folder", runRestore},
@@ -65,7 +65,7 @@ func run(args []string, std streams) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "anyu 安域 runs, watches, defends, inspects and drills a domain name system.\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  anyu %-8s %-42s %s\n", c.name, c.usage, c.summary)
+		fmt.Fprintf(w, "  anyu %-8s %-64s %s\n", c.name, c.usage, c.summary)
 	}
 	fmt.Fprint(w, "\n`anyu COMMAND --help` lists the flags of a command.\n")
 }

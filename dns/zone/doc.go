@@ -7,7 +7,7 @@
 // the version before.
 //
 // Load reads a master file (RFC 1035, Section 5; RFC 2308, Section 4; RFC 3597, Section 5) in blocks that are parsed side by
-// side; it is the one place of dns/ that starts goroutines, and they end before it returns. Files are opened only
+// side; like the whole-zone check of dns/dnssec it starts goroutines, which end before it returns. Files are opened only
 // through LoadOptions.Open. Check finds what is wrong with a zone as a whole, Digest and CheckZONEMD implement RFC 8976.
 //
 // What it refuses: a zone without exactly one SOA at its apex, classes that differ, RDATA that does not have the shape of

@@ -278,6 +278,13 @@ func (k *keeper) check(in *Receiver, do deed) error {
 	if k.base != nil && !k.schedule.whole && !newer(fresh.Serial(), k.base.Serial()) && fresh.Serial() != k.base.Serial() {
 		return fmt.Errorf("%w: it has serial %d, we have %d and keep it", errLower, fresh.Serial(), k.base.Serial())
 	}
+	// A whole zone must be one that the snapshot can be loaded from again. After an IXFR that would cost a walk through the zone for
+	// a few changes.
+	if do != doIXFR {
+		if err := fresh.Sound(); err != nil {
+			return fmt.Errorf("%w: %w", errPolicy, err)
+		}
+	}
 	if accept := k.entry.conf.Load().Accept; accept != nil {
 		if err := accept(fresh); err != nil {
 			return fmt.Errorf("%w: %w", errPolicy, err)
