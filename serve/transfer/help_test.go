@@ -376,8 +376,3 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 	t.Fatalf("never came: %s", what)
 }
-
-func sorted(list []string) []string {
-	slices.Sort(list)
-	return list
-}
