@@ -54,12 +54,9 @@ func OpenData(dir string) (*Data, error) {
 		d.Close()
 		return nil, err
 	}
-	if err = lock.Truncate(0); err == nil {
-		_, err = lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
-	if err != nil {
-		d.Close()
-		return nil, fmt.Errorf("writing to the data folder: %w", err)
+	// The number is for the message above only; a full disk must not stop a name server from starting.
+	if lock.Truncate(0) == nil {
+		lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return d, nil
 }
