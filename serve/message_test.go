@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"bytes"
+	"fmt"
 	"hash/maphash"
 	"strings"
 	"testing"
@@ -306,6 +307,54 @@ func TestAnswer_rateLimit(t *testing.T) {
 	m.IsEdns0().Option = r.IsEdns0().Option
 	if full, _, _ := count(m, event.UDP); full != 40 {
 		t.Errorf("with a cookie: %d full", full)
+	}
+}
+
+// Random names escape no limit: those below a cut or a wildcard have one answer and count as one, those that do not exist
+// count for their zone. The identity of the server is limited, too.
+func TestAnswer_rateLimitOfRandomNames(t *testing.T) {
+	zone := "$TTL 60\n@ SOA ns x 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n*.w A 192.0.2.2\nsub NS ns.elsewhere.example.\nd DNAME w\n"
+	for _, below := range []string{"sub.example.org.", "w.example.org.", "d.example.org.", "example.org.", ""} {
+		c := plainConfig()
+		c.Rate, c.Version = filter.NewRate(5, 0, maphash.MakeSeed()), "secret"
+		s := serve.New(c, event.NewNames(), nil, nil)
+		z := load(t, "example.org.", zone)
+		s.Change(serve.Change{Put: []serve.Zone{{Name: z.Apex(), Zone: z}}})
+		w := s.NewWorker(nil, 1<<20)
+		got := 0
+		for i := range 40 {
+			m := query(fmt.Sprintf("r%d.%s", i, below), dns.TypeA)
+			if below == "" {
+				m = query("version.bind.", dns.TypeTXT)
+				m.Question[0].Qclass = dns.ClassCHAOS
+			}
+			if ask(t, w, m, event.UDP) != nil {
+				got++
+			}
+		}
+		if got < 5 || got > 8 {
+			t.Errorf("below %q: %d of 40 answered", below, got)
+		}
+	}
+}
+
+// RFC 7314, Section 2: EXPIRE is for who may have the zone's SOA; a refusal does not tell that the zone is here.
+func TestAnswer_refusalTellsNoExpire(t *testing.T) {
+	s, w := newServer()
+	z := load(t, "example.org.", fuzzZone)
+	nobody := filter.NewACL(nil)
+	s.Change(serve.Change{Put: []serve.Zone{{Name: z.Apex(), Zone: z, Allow: &nobody}}})
+	m := query("example.org.", dns.TypeSOA)
+	m.SetEdns0(1232, false)
+	m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_EXPIRE{Code: dns.EDNS0EXPIRE, Empty: true}}
+	r := ask(t, w, m, event.UDP)
+	if r.Rcode != dns.RcodeRefused {
+		t.Fatalf("%v", r)
+	}
+	for _, o := range r.IsEdns0().Option {
+		if _, told := o.(*dns.EDNS0_EXPIRE); told {
+			t.Errorf("%v", r)
+		}
 	}
 }
 

@@ -182,6 +182,7 @@ func (w *Worker) finish(out []byte, n int, h wire.Header) int {
 func (w *Worker) fail(out []byte, rcode wire.Rcode, reason uint16, text string) int {
 	w.explain(reason, text)
 	w.rcode = rcode
+	w.opt.Expire = -1 // it would tell who may not ask that the zone is here
 	if n, limited := w.limited(out, filter.Failure, nil); limited {
 		return n
 	}

@@ -3,6 +3,7 @@ package serve
 import (
 	"anyu/dns/wire"
 	"anyu/event"
+	"anyu/serve/authority"
 	"anyu/serve/fast"
 	"anyu/serve/filter"
 	"anyu/serve/listen"
@@ -49,7 +50,7 @@ func (w *Worker) build(out []byte, i int) int {
 	w.builder.Reserve(w.opt.Size())
 	r := w.authority.Respond(z.Zone, w.q.Name, w.q.Type, w.q.DO, w.from.Transport != event.UDP, &w.builder)
 	w.rcode = r.Rcode
-	if n, limited := w.limited(out, w.kind(r.Rcode, r.AA), w.limitName(r.Rcode, z)); limited {
+	if n, limited := w.limited(out, w.kind(r.Rcode, r.AA), w.limitName(&r, z)); limited {
 		return n
 	}
 	flags := wire.FlagQR | w.q.Flags&wire.FlagRD | uint16(r.Rcode&15)
@@ -88,10 +89,14 @@ func (w *Worker) kind(rcode wire.Rcode, aa bool) filter.Kind {
 	return filter.Positive
 }
 
-// limitName is the name that answers are counted under: the zone's for negative ones, so that random names share a limit.
-func (w *Worker) limitName(rcode wire.Rcode, z *Zone) wire.Name {
-	if rcode == wire.NXDomain {
+// limitName is the name that answers are counted under. Random names must share a limit: it is the zone's where they do not
+// exist, and that of the cut or the encloser where referrals and wildcards answer for all of them.
+func (w *Worker) limitName(r *authority.Result, z *Zone) wire.Name {
+	switch {
+	case r.Rcode == wire.NXDomain:
 		return z.Name
+	case r.From != nil:
+		return r.From
 	}
 	return w.q.Name
 }
@@ -101,6 +106,9 @@ func (w *Worker) otherClass(out []byte) int {
 	w.via = event.FromLocal
 	if w.q.Class == wire.ClassCH && (w.q.Type == wire.TypeTXT || w.q.Type == wire.TypeANY) {
 		if text := w.config.identity(w.q.Name); text != "" {
+			if n, limited := w.limited(out, filter.Positive, w.q.Name); limited {
+				return n
+			}
 			w.builder.Reset(out[:w.limit:len(out)])
 			w.builder.Question(w.q.Name, w.q.Type, w.q.Class)
 			w.builder.Reserve(w.opt.Size())

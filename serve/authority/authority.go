@@ -31,6 +31,9 @@ type Result struct {
 	TC    bool // a record set that must be there did not fit
 	Whole bool // nothing was left out for want of room: the same bytes serve every client with as much room
 	Named bool // the name asked for exists in the zone, so answers like this are bounded by the zone's size
+	// From is the cut, the DNAME or the closest encloser that answered for the name asked for: endlessly many names
+	// have this answer. It points into that name; nil where the name itself answered.
+	From wire.Name
 }
 
 // Responder holds the scratch room of one worker. The zero Responder is ready.
@@ -94,10 +97,12 @@ func (r *Responder) step(n int) bool {
 	m := r.search(key)
 	switch m.kind {
 	case cut:
+		r.from(n, key, m)
 		r.refer(key, m, n == 0)
 		return false
 	case dname:
 		r.res.Named = false
+		r.from(n, key, m)
 		return r.substitute(n, key, m)
 	case exact:
 		r.res.Named = n == 0 || r.res.Named
@@ -107,7 +112,15 @@ func (r *Responder) step(n int) bool {
 		return false
 	}
 	r.res.Named = false
+	r.from(n, key, m)
 	return r.wildcard(n, key, m)
+}
+
+// from notes what answers for the name asked for.
+func (r *Responder) from(n int, key []byte, m match) {
+	if n == 0 {
+		r.res.From = suffix(r.first, key, m.end)
+	}
 }
 
 // kind says what a name met in the zone.

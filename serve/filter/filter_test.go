@@ -116,6 +116,21 @@ func TestRate_limitsOneNetworkAndRecovers(t *testing.T) {
 	}
 }
 
+// Workers count their batches out of order: an older time must not empty the bucket.
+func TestRate_olderTimeFreesNothing(t *testing.T) {
+	r := filter.NewRate(1000, 0, maphash.MakeSeed())
+	victim := netip.MustParseAddr("192.0.2.1")
+	passed := 0
+	for i := range 4000 {
+		if r.Allow(victim, filter.Failure, nil, 5000-int64(i%2)) == filter.Pass {
+			passed++
+		}
+	}
+	if passed != 1000 {
+		t.Errorf("%d passed in one second", passed)
+	}
+}
+
 func TestRate_leavesLoopbackAlone(t *testing.T) {
 	r := filter.NewRate(1, 0, maphash.MakeSeed())
 	for range 10 {

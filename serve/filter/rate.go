@@ -86,7 +86,9 @@ func (r *Rate) spend(old, tag uint64, now uint32) (uint32, uint64) {
 		last = uint32(old >> 16)
 		used = uint32(old & 0xFFFF)
 		passed := now - last
-		if passed > 1000 {
+		if int32(passed) < 0 {
+			passed = 0 // another worker's batch came later and was counted first
+		} else if passed > 1000 {
 			passed, last = 1000, now-1000
 		}
 		leaked := uint32(uint64(passed) * uint64(r.PerSecond) / 1000)
