@@ -153,6 +153,9 @@ func locate(text []byte, path string) (line, column int) {
 	return at.Line, at.Column
 }
 
+// maxIdentity is what fits beside an answer in 512 octets; a character-string has 255 at most (RFC 1035, Section 3.3).
+const maxIdentity = 128
+
 // Check finds values that cannot be meant.
 func (c *Config) Check() error {
 	switch {
@@ -160,6 +163,18 @@ func (c *Config) Check() error {
 		return wrong("$.language", "%q: there are zh and en", c.Language)
 	case c.Answers.Payload < 512 || c.Answers.Payload > 4096:
 		return wrong("$.answers.payload", "%d: from 512 to 4096", c.Answers.Payload)
+	case len(c.Identity.NSID) > maxIdentity:
+		return wrong("$.identity.nsid", "longer than %d octets", maxIdentity)
+	case len(c.Identity.Version) > maxIdentity:
+		return wrong("$.identity.version", "longer than %d octets", maxIdentity)
+	case len(c.Identity.Hostname) > maxIdentity:
+		return wrong("$.identity.hostname", "longer than %d octets", maxIdentity)
+	case (c.Console.Certificate == "") != (c.Console.Key == ""):
+		return wrong("$.console", "certificate and key belong together")
+	case c.Listen.Connections < 1:
+		return wrong("$.listen.connections", "%d: 1 or more", c.Listen.Connections)
+	case c.Listen.ClientConnections < 1:
+		return wrong("$.listen.client_connections", "%d: 1 or more", c.Listen.ClientConnections)
 	case *c.Rate.PerSecond < 0 || *c.Rate.PerSecond > 65535:
 		return wrong("$.rate.per_second", "%d: from 0 to 65535", *c.Rate.PerSecond)
 	case *c.Rate.Slip < 0:
