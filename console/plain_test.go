@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -202,6 +204,38 @@ func TestLogin_isSlowedDownForWhoGuesses(t *testing.T) {
 	}
 	if answer, session := w.login(t, right); session != "" {
 		t.Errorf("the right one, too early: %s", answer.Status)
+	}
+}
+
+// Many tries at once are no way around it.
+func TestLogin_isSlowedDownForManyAtOnce(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.users.Set("lin", right, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 30 {
+		all.Go(func() {
+			r, _ := http.NewRequest(http.MethodGet, w.server.URL+"/zones", nil)
+			r.SetBasicAuth("lin", "wrong password")
+			answer, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			answer.Body.Close()
+		})
+	}
+	all.Wait()
+	// The wait doubles with each password that was looked at: 30 of them would make it a quarter of an hour.
+	_, form := w.get(t, "/login")
+	_, text := w.post(t, "/login", url.Values{"csrf": {token(t, form)}, "name": {"lin"}, "password": {right}}, "Origin", w.server.URL)
+	found := regexp.MustCompile(`wait (\d+) s|请 (\d+) 秒`).FindStringSubmatch(text)
+	if found == nil {
+		t.Fatalf("no wait after 30 wrong passwords at once:\n%s", text)
+	}
+	if seconds, _ := strconv.Atoi(found[1] + found[2]); seconds > 10 {
+		t.Errorf("wait %d s: more passwords were looked at than are free", seconds)
 	}
 }
 

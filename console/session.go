@@ -252,8 +252,12 @@ func (c *Console) check(name, password string, from netip.Addr, now time.Time) (
 		return false, wait
 	}
 	c.logins.hashing <- struct{}{}
+	defer func() { <-c.logins.hashing }()
+	// Again: of many tries at once, those that waited here count the ones that failed before them.
+	if wait := c.logins.wait(now, keys...); wait > 0 {
+		return false, wait
+	}
 	right = c.opts.Users.Check(name, password)
-	<-c.logins.hashing
 	if !right {
 		c.logins.failed(now, keys...)
 		return false, 0
