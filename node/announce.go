@@ -35,11 +35,7 @@ func (n *Node) announce() {
 		return
 	}
 	fmt.Fprintf(w, "zones        none yet: other names are REFUSED. Next: anyu serve --zone example.org=FILE, or anyu serve --lab to look around\n")
-	for _, l := range s.Listening {
-		if l.Service == "dns" {
-			host, port, _ := strings.Cut(l.Address, ":")
-			fmt.Fprintf(w, "try          dig @%s -p %s localhost\n", host, port)
-			break
-		}
+	if at := n.door(); at.IsValid() {
+		fmt.Fprintf(w, "try          dig @%s -p %d localhost\n", at.Addr(), at.Port())
 	}
 }

@@ -17,6 +17,9 @@ func Backup(from, to string, progress func(name string, size int64)) (files int,
 	if _, err := os.Stat(filepath.Join(from, formatFile)); err != nil {
 		return 0, 0, fmt.Errorf("backing up: %s is no data folder of anyu: %w", from, err)
 	}
+	if err := outside(from, to); err != nil {
+		return 0, 0, fmt.Errorf("backing up: %w", err)
+	}
 	if err := emptyFolder(to); err != nil {
 		return 0, 0, fmt.Errorf("backing up: %w", err)
 	}
@@ -41,6 +44,32 @@ func Restore(from, to string, progress func(name string, size int64)) (files int
 		return files, size, fmt.Errorf("restoring: %w", err)
 	}
 	return files, size, d.Close()
+}
+
+// outside refuses a backup inside what it copies: it would copy itself without end.
+func outside(from, to string) error {
+	from, err := filepath.Abs(from)
+	if err != nil {
+		return err
+	}
+	for dir, err := filepath.Abs(to); ; dir = filepath.Dir(dir) {
+		if err != nil {
+			return err
+		}
+		if sameFolder(dir, from) {
+			return fmt.Errorf("the folder %s is inside the data folder %s: name one elsewhere", to, from)
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
+}
+
+// sameFolder sees through links. A folder that is not there yet is no other one.
+func sameFolder(a, b string) bool {
+	one, err := os.Stat(a)
+	two, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(one, two)
 }
 
 func emptyFolder(dir string) error {

@@ -5,7 +5,7 @@
 // It promises: a configuration or zone that is wrong is refused whole and the old one goes on; queries in hand are answered
 // before it stops; one node a data folder. It refuses to decide anything about DNS.
 //
-// Limits today: changing the node's name, data folder, workers or console address takes a restart, and reload says so.
+// Limits today: a change of what fixed lists (name, data folder, workers, console, log ...) takes a restart, and reload says so.
 package node
 
 import (
@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -121,7 +122,10 @@ func (n *Node) conf() *config.Config { return n.current.Load() }
 // Run starts the node, serves until ctx ends, and drains.
 func (n *Node) Run(ctx context.Context) error {
 	defer n.data.Close()
-	if err := n.start(ctx); err != nil {
+	n.mu.Lock() // a reload waits until there is something to reload
+	err := n.start(ctx)
+	n.mu.Unlock()
+	if err != nil {
 		n.stop()
 		return err
 	}
@@ -279,6 +283,9 @@ func (n *Node) stop() {
 func (n *Node) Reload(ctx context.Context, allZones bool) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.control == nil {
+		return errors.New("reload refused: anyu is only starting")
+	}
 	c, err := n.opts.Read()
 	if err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
@@ -303,18 +310,28 @@ func (n *Node) Reload(ctx context.Context, allZones bool) error {
 	return n.zones.load(ctx, allZones)
 }
 
-// fixed finds changes that need a restart.
+// fixed finds changes that need a restart: a reload takes effect whole or not at all.
 func (n *Node) fixed(c *config.Config) error {
 	old := n.conf()
-	switch {
-	case c.Node != old.Node:
-		return errors.New("the node's name cannot change while it runs: restart anyu")
-	case filepath.Clean(c.Data) != filepath.Clean(old.Data):
-		return errors.New("the data folder cannot change while anyu runs: restart it")
-	case c.Console.Listen != old.Console.Listen || c.Console.Off != old.Console.Off:
-		return errors.New("the console's address cannot change while anyu runs: restart it")
-	case c.Listen.Workers != old.Listen.Workers:
-		return errors.New("the number of workers cannot change while anyu runs: restart it")
+	for _, part := range []struct {
+		key         string
+		before, now any
+	}{
+		{"node", old.Node, c.Node},
+		{"data", filepath.Clean(old.Data), filepath.Clean(c.Data)},
+		{"user", old.User, c.User},
+		{"language", old.Language, c.Language},
+		{"console", old.Console, c.Console},
+		{"listen.workers", old.Listen.Workers, c.Listen.Workers},
+		{"answers.compiled", old.Answers.Compiled, c.Answers.Compiled},
+		{"answers.cookie_secret", old.Answers.CookieSecret, c.Answers.CookieSecret},
+		{"log", old.Log, c.Log},
+		{"figures", old.Figures, c.Figures},
+		{"notify", old.Notify, c.Notify},
+	} {
+		if !reflect.DeepEqual(part.before, part.now) {
+			return fmt.Errorf("%s cannot change while anyu runs: restart it", part.key)
+		}
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func (n *Node) measure(m *load.Meter, now time.Time) gauge.Load { return m.Sampl
 
 func (n *Node) connections() int { return int(n.listen.Statistics().Connections) }
 
-// secrets are kept beside the data, not in it: they are not part of a backup's readable text.
+// secrets are read once, at the start.
 type secrets struct{ cookie filter.Secret }
 
 // openSecrets takes the cookie secret from the configuration, or makes one that stays.
@@ -68,7 +68,8 @@ func openSecrets(d *Data, c *config.Config) (s secrets, err error) {
 	if len(text) != 2*len(s.cookie) {
 		b, err := os.ReadFile(text)
 		if err != nil {
-			return s, fmt.Errorf("reading the cookie secret: %w", err)
+			// Not with the path: it may be a secret of the wrong length.
+			return s, fmt.Errorf("answers.cookie_secret is neither 32 hexadecimal digits nor a file that can be read: %w", errors.Unwrap(err))
 		}
 		text = strings.TrimSpace(string(b))
 	}

@@ -55,10 +55,11 @@ type primary struct {
 	state ZoneState
 }
 
-// stamp tells whether a file changed.
+// stamp tells whether a file changed, or what is asked of it. Another file may have the size and time of the one before.
 type stamp struct {
-	size int64
-	mod  time.Time
+	file, zonemd string
+	size         int64
+	mod          time.Time
 }
 
 // ZoneState is what a person wants to know of a zone.
@@ -182,7 +183,7 @@ func (z *zones) loadOne(ctx context.Context, p *primary, force bool) error {
 	if err != nil {
 		return z.refuse(p, fmt.Errorf("reading zone %s: %w", p.state.Name, err))
 	}
-	now := stamp{info.Size(), info.ModTime()}
+	now := stamp{conf.File, conf.ZONEMD, info.Size(), info.ModTime()}
 	if !force && now == p.seen {
 		return nil
 	}
@@ -191,6 +192,10 @@ func (z *zones) loadOne(ctx context.Context, p *primary, force bool) error {
 	fresh, warnings, err := readZone(ctx, p.name, conf.File)
 	if err == nil {
 		err = acceptable(fresh, conf.ZONEMD)
+	}
+	if err != nil && ctx.Err() != nil {
+		p.seen = stamp{}
+		return ctx.Err() // the node stops: nothing is wrong with the file
 	}
 	if err != nil {
 		return z.refuse(p, err)
@@ -233,9 +238,9 @@ func (z *zones) publish(p *primary, fresh *zone.Zone, took time.Duration) {
 	p.zone = fresh
 	p.state.State, p.state.Error = "ok", ""
 	p.measure(fresh, took)
-	served := p.served()
+	// Still under the lock: a zone that is taken out of the configuration at this moment must not come back.
+	z.server.Change(serve.Change{Put: []serve.Zone{p.served()}})
 	z.mu.Unlock()
-	z.server.Change(serve.Change{Put: []serve.Zone{served}})
 	z.log.Info("zone loaded", "zone", p.state.Name, "serial", fresh.Serial(), "records", p.state.Records, "took", took.Round(time.Millisecond))
 	z.report(kindRefused, p, "", true)
 	z.compare(p, old, fresh)

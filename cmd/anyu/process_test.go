@@ -206,6 +206,47 @@ func TestServe_readsZonesAgain(t *testing.T) {
 	}
 }
 
+// What cannot change in a running node is said, and nothing of that configuration is taken.
+func TestServe_reloadRefusesWhatTakesARestart(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "anyu.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	zone := "zones: [{name: example.org, file: " + writeZone(t, dir, 1, 2) + "}]\n"
+	write(zone)
+	p := serve(t, filepath.Join(dir, "data"), "--config", file)
+	p.waitFor(t, "www.example.org.", "192.0.2.2")
+	for key, text := range map[string]string{
+		"log": "log: {days: 3}", "figures": "figures: {days: 3}", "notify": "notify: {webhooks: ['http://127.0.0.1:9/']}", "language": "language: zh",
+		"answers.cookie_secret": "answers: {cookie_secret: 00112233445566778899aabbccddeeff}", "console": "console: {hosts: [ns.example.org]}",
+	} {
+		write(text + "\n") // and no zones
+		if out, status := run(t, "control", "reload", "--data", p.data); status == 0 || !strings.Contains(out, key+" cannot change") {
+			t.Errorf("%s: status %d\n%s", text, status, out)
+		}
+		if got, _ := p.ask("www.example.org."); got != "192.0.2.2" {
+			t.Fatalf("%s: refused, and the zone is gone: %s", text, got)
+		}
+	}
+	// Another file of the same size and time is another file.
+	other := writeZone(t, t.TempDir(), 1, 3)
+	info, err := os.Stat(filepath.Join(dir, filepath.Base(other)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(other, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	write("zones: [{name: example.org, file: " + other + "}]\n")
+	if out, status := run(t, "control", "reload", "--data", p.data); status != 0 {
+		t.Fatalf("status %d\n%s", status, out)
+	}
+	p.waitFor(t, "www.example.org.", "192.0.2.3")
+}
+
 // No query is lost while the configuration is reloaded again and again.
 func TestServe_losesNothingOnReload(t *testing.T) {
 	file := writeZone(t, t.TempDir(), 1, 2)
@@ -303,6 +344,13 @@ func TestBackup_andRestore(t *testing.T) {
 	}
 	if _, status := run(t, "restore", filepath.Join(dir, "copy"), "--data", p.data); status != 2 {
 		t.Error("restored over a running node")
+	}
+	inside := filepath.Join(p.data, "copies", "today")
+	if out, status := run(t, "backup", inside, "--data", p.data); status != 2 || !strings.Contains(out, "inside the data folder") {
+		t.Errorf("backup into the data folder: %d\n%s", status, out)
+	}
+	if _, err := os.Stat(filepath.Dir(inside)); err == nil {
+		t.Error("the refused backup left something behind")
 	}
 	secret := func(d string) string { b, _ := os.ReadFile(filepath.Join(d, "cookie.secret")); return string(b) }
 	if secret(p.data) == "" || secret(p.data) != secret(filepath.Join(dir, "new")) {
