@@ -88,6 +88,7 @@ type Node struct {
 
 	stopWatch func()
 	work      sync.WaitGroup
+	opened    chan struct{} // start is through
 	ready     chan struct{}
 }
 
@@ -106,7 +107,7 @@ func New(opts Options) (*Node, error) {
 	}
 	n := &Node{
 		opts: opts, started: time.Now(), data: data, names: event.NewNames(), systemd: newSystemd(),
-		ready: make(chan struct{}),
+		opened: make(chan struct{}), ready: make(chan struct{}),
 	}
 	n.current.Store(c)
 	if n.secrets, err = openSecrets(data, c); err != nil {
@@ -116,19 +117,27 @@ func New(opts Options) (*Node, error) {
 	return n, nil
 }
 
+// isOpen tells whether start is through: what it made may be looked at from other goroutines.
+func (n *Node) isOpen() bool {
+	select {
+	case <-n.opened:
+		return true
+	default:
+		return false
+	}
+}
+
 // conf is the configuration in use.
 func (n *Node) conf() *config.Config { return n.current.Load() }
 
 // Run starts the node, serves until ctx ends, and drains.
 func (n *Node) Run(ctx context.Context) error {
 	defer n.data.Close()
-	n.mu.Lock() // a reload waits until there is something to reload
-	err := n.start(ctx)
-	n.mu.Unlock()
-	if err != nil {
+	if err := n.start(ctx); err != nil {
 		n.stop()
 		return err
 	}
+	close(n.opened)
 	if err := n.dropPrivileges(); err != nil {
 		n.stop()
 		return err
@@ -281,11 +290,11 @@ func (n *Node) stop() {
 // Reload reads the configuration again and takes what changed; then it reads changed zone files. On an error of the
 // configuration nothing changes.
 func (n *Node) Reload(ctx context.Context, allZones bool) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.control == nil {
+	if !n.isOpen() {
 		return errors.New("reload refused: anyu is only starting")
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	c, err := n.opts.Read()
 	if err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)

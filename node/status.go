@@ -107,8 +107,11 @@ func (n *Node) handle(ctx context.Context, command string, args []string) (any, 
 	return nil, errors.New("there is no command " + command + ": there are status, zones, reload, transfer NAME and notify NAME")
 }
 
-// Zones are the states of all zones, by name.
+// Zones are the states of all zones, by name; none while the node is only starting.
 func (n *Node) Zones() []ZoneState {
+	if !n.isOpen() {
+		return nil
+	}
 	list := n.moves.states(n.zones.states())
 	slices.SortFunc(list, func(a, b ZoneState) int { return strings.Compare(a.Name, b.Name) })
 	return list
