@@ -123,6 +123,16 @@ func TestAnswer_badVersion(t *testing.T) {
 	if r.Rcode != dns.RcodeBadVers || r.IsEdns0() == nil || r.IsEdns0().Version() != 0 || len(r.Answer) != 0 {
 		t.Errorf("%v", r)
 	}
+	// What looks broken to version 0 may be right in version 1: NSID with a length beyond the record, a COOKIE of 3 octets.
+	for _, options := range []string{"\x00\x03\x00\x09x", "\x00\x0a\x00\x03abc", "\x00"} {
+		msg := packed(query("www.example.org.", dns.TypeA))
+		msg[11] = 1
+		msg = append(msg, 0, 0, 41, 4, 208, 0, 1, 0, 0, 0, byte(len(options)))
+		_, b := raw(w, append(msg, options...), event.UDP)
+		if err := r.Unpack(b); err != nil || r.Rcode != dns.RcodeBadVers {
+			t.Errorf("options %x: %v %v", options, err, r)
+		}
+	}
 }
 
 // case 59: unknown EDNS options and flags are ignored and not echoed (RFC 6891, Sections 6.1.2 and 6.1.4).

@@ -149,16 +149,18 @@ func (q *Query) readOPT(fixed, options []byte) bool {
 	q.Payload = binary.BigEndian.Uint16(fixed[2:])
 	q.Version = fixed[5]
 	q.DO = fixed[6]&0x80 != 0
+	// RFC 6891, Section 6.1.3: another version is BADVERS, whatever its options look like to us.
+	other := q.Version != 0
 	for n := 0; len(options) > 0; n++ {
 		if len(options) < 4 {
-			return false
+			return other
 		}
 		code, length := binary.BigEndian.Uint16(options), int(binary.BigEndian.Uint16(options[2:]))
 		if 4+length > len(options) {
-			return false
+			return other
 		}
 		if n < maxOptions && !q.option(code, options[4:4+length]) {
-			return false
+			return other
 		}
 		options = options[4+length:]
 	}
