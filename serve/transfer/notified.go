@@ -20,7 +20,9 @@ func (r *Room) notified(req *request) *refusal {
 	known := slices.ContainsFunc(conf.Primaries, func(p Remote) bool { return p.Address.Addr().Unmap() == from })
 	// RFC 1996, Section 3.10: from others it is refused.
 	if !e.secondary() || !known && !conf.AllowNotify.Allows(from, keyOf(req.sign)) {
-		r.log.Info("notify refused", "zone", e.text, "client", req.from.Remote.String())
+		if now := r.now().Unix(); r.refusedAt.Swap(now) != now {
+			r.log.Info("notify refused", "zone", e.text, "client", req.from.Remote.String())
+		}
 		return &refusal{wire.Refused, reasonProhibited, "client is no primary of this zone"}
 	}
 	serial, told := clientSerial(req.msg, req.q.Name, wire.Answers)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -349,6 +350,22 @@ func TestMessage_notify(t *testing.T) {
 				t.Errorf("from %s for %s, SOA %v: %v", c.from, c.zone, withSOA, &r)
 			}
 		}
+	}
+}
+
+// NOTIFYs from made-up addresses do not fill the log.
+func TestMessage_notifyFloodIsNotLogged(t *testing.T) {
+	var lines strings.Builder
+	s := newSite(t, transfer.Options{Log: slog.New(slog.NewTextHandler(&lines, nil))})
+	s.Configure([]transfer.Zone{{Name: mustName(t, apex), Primaries: []transfer.Remote{{Address: netip.MustParseAddrPort("192.0.2.1:53")}}}}, nil)
+	m := new(dns.Msg)
+	m.SetNotify(apex)
+	b, _ := m.Pack()
+	for range 200 {
+		answer(s, b, netip.MustParseAddrPort("203.0.113.1:53"))
+	}
+	if n := strings.Count(lines.String(), "notify refused"); n < 1 || n > 5 {
+		t.Errorf("200 refused NOTIFYs made %d lines", n)
 	}
 }
 

@@ -65,6 +65,10 @@ type Room struct {
 	telling  chan struct{} // NOTIFY exchanges at a time
 	loading  chan struct{}
 	running  sync.WaitGroup
+
+	// refusedAt is the second of the last NOTIFY from a stranger. One a second is logged: they come from made-up addresses, and the
+	// worker that writes the line answers nobody meanwhile.
+	refusedAt atomic.Int64
 }
 
 // maxAsking bounds the questions for a SOA at a time: after a long stop all secondaries want to ask at once, a socket each.
