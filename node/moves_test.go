@@ -43,6 +43,16 @@ func TestMoves_reload(t *testing.T) {
 	if in := to.zone().Moves.In; in.AXFR != fetched || in.UpToDate != 0 {
 		t.Errorf("a reload that changed nothing asked the primary: %+v", in)
 	}
+	to.configure(secondary + "  allow_query: [192.0.2.0/24]\n")
+	reload(t, to)
+	if serial(to.address()) != -1 {
+		t.Error("a client that allow_query left out is answered")
+	}
+	to.configure(secondary)
+	reload(t, to)
+	if serial(to.address()) != 1 {
+		t.Error("allow_query is gone and its refusal stayed")
+	}
 	if got := expire(t, from.address()); got != 604800 {
 		t.Errorf("EXPIRE of the primary: %d", got)
 	}

@@ -53,18 +53,19 @@ func (m *moves) Stream(msg []byte, from *listen.Client, send func([]byte) error)
 	return s, err
 }
 
-// publish puts versions of secondaries into service.
+// publish puts versions of secondaries into service. The lock holds off a reload, whose lists of who may ask would be lost.
 func (m *moves) publish(list []transfer.Served) {
 	var c serve.Change
+	m.mu.Lock()
 	for _, s := range list {
 		z := serve.Zone{Name: s.Name, Zone: s.Zone, Why: s.Why, Expires: s.Expires}
-		if conf, ok := m.configured(s.Name); ok && conf.AllowQuery != nil {
-			acl := filter.NewACL(conf.AllowQuery)
-			z.Allow = &acl
+		if conf, ok := m.conf[canonical(s.Name)]; ok {
+			z.Allow = allowQuery(conf)
 		}
 		c.Put = append(c.Put, z)
 	}
 	m.server.Change(c)
+	m.mu.Unlock()
 	if err := m.copies(list); err != nil {
 		m.log.Warn("no readable copy of a zone", "error", err)
 	}
@@ -85,27 +86,11 @@ func (m *moves) take(p *plan) {
 	m.conf = p.conf
 	m.mu.Unlock()
 	m.room.Configure(p.zones, p.keys)
-	m.allow()
-}
-
-// allow gives secondaries that stayed their new lists of who may ask.
-func (m *moves) allow() {
-	var c serve.Change
-	for _, z := range m.server.Table().All() {
-		conf, ok := m.configured(z.Name)
-		if !ok || z.Allow == nil && conf.AllowQuery == nil {
-			continue
-		}
-		z.Allow = nil
-		if conf.AllowQuery != nil {
-			acl := filter.NewACL(conf.AllowQuery)
-			z.Allow = &acl
-		}
-		c.Put = append(c.Put, z)
-	}
-	if len(c.Put) > 0 {
-		m.server.Change(c)
-	}
+	// Secondaries that stay get their new lists of who may ask.
+	m.server.Allow(func(name wire.Name) (*filter.ACL, bool) {
+		conf, ok := p.conf[canonical(name)]
+		return allowQuery(conf), ok
+	})
 }
 
 // copies writes readable copies of secondaries whose zone names a file.

@@ -121,15 +121,20 @@ func (z *zones) configure(list []config.Zone) {
 
 // served is the zone as the server gets it.
 func (p *primary) served() serve.Zone {
-	s := serve.Zone{Name: p.name, Zone: p.zone}
-	if p.conf.AllowQuery != nil {
-		acl := filter.NewACL(p.conf.AllowQuery)
-		s.Allow = &acl
-	}
+	s := serve.Zone{Name: p.name, Zone: p.zone, Allow: allowQuery(p.conf)}
 	if p.zone == nil {
 		s.Why = "zone is not loaded"
 	}
 	return s
+}
+
+// allowQuery is who may ask for a zone; nil: who may ask at all.
+func allowQuery(c config.Zone) *filter.ACL {
+	if c.AllowQuery == nil {
+		return nil
+	}
+	acl := filter.NewACL(c.AllowQuery)
+	return &acl
 }
 
 // load reads the files that changed since they were last read, or all of them. It returns what went wrong, joined.

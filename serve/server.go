@@ -106,6 +106,24 @@ func (s *Server) Change(c Change) {
 	s.table.Store(s.table.Load().with(c))
 }
 
+// Allow gives zones new lists of who may ask and leaves what they hold alone, also where a transfer changes it at this moment.
+// of tells the list of a zone, and whether it has one to tell.
+func (s *Server) Allow(of func(name wire.Name) (list *filter.ACL, ok bool)) {
+	s.change.Lock()
+	defer s.change.Unlock()
+	var c Change
+	now := s.table.Load()
+	for _, z := range now.All() {
+		if list, ok := of(z.Name); ok && (list != nil || z.Allow != nil) {
+			z.Allow = list
+			c.Put = append(c.Put, z)
+		}
+	}
+	if len(c.Put) > 0 {
+		s.table.Store(now.with(c))
+	}
+}
+
 // Configure swaps the settings.
 func (s *Server) Configure(c *Config) { s.config.Store(c) }
 
