@@ -186,6 +186,7 @@ func (z *zones) loadOne(ctx context.Context, p *primary, force bool) error {
 	conf := z.settings(p)
 	info, err := os.Stat(conf.File)
 	if err != nil {
+		p.seen = stamp{} // it may come back as it was
 		return z.refuse(p, fmt.Errorf("reading zone %s: %w", p.state.Name, err))
 	}
 	now := stamp{conf.File, conf.ZONEMD, info.Size(), info.ModTime()}

@@ -204,6 +204,19 @@ func TestServe_readsZonesAgain(t *testing.T) {
 	if out, _ := run(t, "control", "status", "--json", "--data", p.data); !strings.Contains(out, `"open_findings": 0`) {
 		t.Errorf("the finding stays open:\n%s", out)
 	}
+
+	// A file that was away and is back as it was is right again.
+	os.Rename(file, file+".away")
+	if _, status := run(t, "control", "reload", "--data", p.data); status != 1 {
+		t.Errorf("reload without the file has status %d", status)
+	}
+	os.Rename(file+".away", file)
+	if out, status := run(t, "control", "reload", "--data", p.data); status != 0 {
+		t.Errorf("status %d\n%s", status, out)
+	}
+	if out, _ := run(t, "control", "zones", "--data", p.data); strings.Contains(out, "refused") {
+		t.Errorf("the zone stays refused:\n%s", out)
+	}
 }
 
 // What cannot change in a running node is said, and nothing of that configuration is taken.
