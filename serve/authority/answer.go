@@ -88,7 +88,7 @@ func (r *Responder) wildcard(n int, key []byte, m match) bool {
 	}
 	set, has := node.Set(r.qtype)
 	cname := false
-	if !has && r.qtype != wire.TypeANY {
+	if !has && r.qtype != wire.TypeANY && r.follows() {
 		set, cname = node.Set(wire.TypeCNAME)
 	}
 	switch {

@@ -204,12 +204,16 @@ func (r *Responder) data(n int, key []byte, m match, owner wire.Name) bool {
 		return false
 	}
 	// RFC 1034, Section 3.6.2: an alias is followed for every type but its own. (case 14)
-	if set, ok := m.node.Set(wire.TypeCNAME); ok {
+	if set, ok := m.node.Set(wire.TypeCNAME); ok && r.follows() {
 		return r.answer(m.node, set, owner) && r.follow(n, set)
 	}
 	r.nodata(key, m)
 	return false
 }
+
+// follows tells whether a question goes on to the target of an alias. Not for NSEC: it stands beside the CNAME, so the question is about
+// the alias itself (RFC 4035, Section 2.5; RFC 2181, Section 10.1). RRSIG is answered before. Knot and BIND do the same.
+func (r *Responder) follows() bool { return r.qtype != wire.TypeNSEC }
 
 // follow makes the target of an alias the current name, if it is in the zone.
 func (r *Responder) follow(n int, set zone.RRset) bool {
