@@ -2,12 +2,14 @@ package config
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -57,6 +59,9 @@ func Parse(file string, text []byte) (*Config, error) {
 	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		return nil, placed(file, text, err)
 	}
+	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return nil, &Error{File: file, Text: "there is a second YAML document (behind ---), which would not be read"}
+	}
 	c.Default()
 	if err := c.Check(); err != nil {
 		var at *fieldError
@@ -77,6 +82,13 @@ func (e *literalError) Error() string { return e.text }
 // literals are the scalars with a form of their own.
 func literals() []yaml.DecodeOption {
 	return []yaml.DecodeOption{
+		yaml.CustomUnmarshaler(func(v *int, b []byte) (err error) { // the decoder cuts 1.5 to 1
+			text := strings.TrimSpace(string(b))
+			if *v, err = strconv.Atoi(text); err != nil {
+				return &literalError{text, fmt.Sprintf("%q: write a whole number", text)}
+			}
+			return nil
+		}),
 		literal[Duration]("write for example 10s, 5m, 2h or 30d"),
 		literal[Size]("write for example 64MiB, 10GB or 4096"),
 		literal[netip.AddrPort]("write address and port, for example 127.0.0.1:53 or [::1]:53"),
@@ -156,6 +168,9 @@ func locate(text []byte, path string) (line, column int) {
 // maxIdentity is what fits beside an answer in 512 octets; a character-string has 255 at most (RFC 1035, Section 3.3).
 const maxIdentity = 128
 
+// maxDays is a hundred years: what is kept longer is kept for ever, and a duration holds 292 years.
+const maxDays = 36500
+
 // Check finds values that cannot be meant.
 func (c *Config) Check() error {
 	switch {
@@ -181,14 +196,19 @@ func (c *Config) Check() error {
 		return wrong("$.rate.slip", "%d: 0 or more", *c.Rate.Slip)
 	case c.Listen.Workers < 0 || c.Listen.Workers > 1024:
 		return wrong("$.listen.workers", "%d: from 0 to 1024", c.Listen.Workers)
-	case c.Log.Days < 1:
-		return wrong("$.log.days", "%d: 1 or more", c.Log.Days)
-	case c.Figures.Days < 1:
-		return wrong("$.figures.days", "%d: 1 or more", c.Figures.Days)
+	case c.Log.Days < 1 || c.Log.Days > maxDays:
+		return wrong("$.log.days", "%d: from 1 to %d", c.Log.Days, maxDays)
+	case c.Figures.Days < 1 || c.Figures.Days > maxDays:
+		return wrong("$.figures.days", "%d: from 1 to %d", c.Figures.Days, maxDays)
+	case !strings.HasPrefix(c.Listen.HTTPPath, "/"):
+		return wrong("$.listen.http_path", "%q: begins with /", c.Listen.HTTPPath)
 	case len(c.Listen.TLS)+len(c.Listen.HTTPS)+len(c.Listen.QUIC) > 0 && (c.Listen.Certificate == "" || c.Listen.Key == ""):
 		return wrong("$.listen", "tls, https and quic need certificate and key")
 	case len(c.Listen.PlainHTTP) > 0 && len(c.Listen.HTTPProxies) == 0:
 		return wrong("$.listen.plain_http", "needs http_proxies: who may use it")
+	}
+	if err := c.Notify.check(); err != nil {
+		return err
 	}
 	keys, err := c.checkKeys()
 	if err != nil {
@@ -217,6 +237,9 @@ func (c *Config) checkKeys() (map[string]bool, error) {
 		}
 		if (k.Secret == "") == (k.SecretFile == "") {
 			return nil, wrong(at, "key %s needs either secret or secret_file", k.Name)
+		}
+		if _, err := base64.StdEncoding.DecodeString(strings.TrimSpace(k.Secret.Reveal())); err != nil {
+			return nil, wrong(at, "the secret of key %s is not base64", k.Name) // the decoder's words would quote it
 		}
 	}
 	return keys, nil
