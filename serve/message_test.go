@@ -13,6 +13,7 @@ import (
 	"anyu/event"
 	"anyu/serve"
 	"anyu/serve/filter"
+	"anyu/serve/listen"
 )
 
 // small is a server with one zone and the settings given.
@@ -317,6 +318,42 @@ func TestAnswer_rateLimit(t *testing.T) {
 	m.IsEdns0().Option = r.IsEdns0().Option
 	if full, _, _ := count(m, event.UDP); full != 40 {
 		t.Errorf("with a cookie: %d full", full)
+	}
+}
+
+// unsigned takes the signature off and believes it.
+type unsigned struct{ serve.Transfers }
+
+func (unsigned) Message(msg []byte, q *wire.Query, _ *listen.Client, out []byte, inner func(q, out []byte, room int) int) (int, wire.Rcode) {
+	plain := append([]byte(nil), msg[:q.TSIG]...)
+	plain[11]--
+	return inner(plain, out, 100), wire.NoError
+}
+
+// A question that is signed has the answer it has without.
+func TestAnswer_signedAsUnsigned(t *testing.T) {
+	c := plainConfig()
+	c.Version = "anyu"
+	s := serve.New(c, event.NewNames(), unsigned{}, nil)
+	z := load(t, "example.org.", fuzzZone)
+	s.Change(serve.Change{Put: []serve.Zone{{Name: z.Apex(), Zone: z}}})
+	w := s.NewWorker(nil, 1<<20)
+	for _, m := range []*dns.Msg{
+		query("www.example.org.", dns.TypeA), query("nx.example.org.", dns.TypeA), query("elsewhere.example.", dns.TypeA), query("version.bind.", dns.TypeTXT),
+		query("www.example.org.", dns.TypeOPT),
+	} {
+		if m.Question[0].Name == "version.bind." {
+			m.Question[0].Qclass = dns.ClassCHAOS
+		}
+		plain := packed(m)
+		signed := append(append([]byte(nil), plain...), "\x01k\x00\x00\xfa\x00\xff\x00\x00\x00\x00\x00\x00"...)
+		signed[11]++
+		_, want := raw(w, plain, event.UDP)
+		for range 2 { // made anew, compiled
+			if _, got := raw(w, signed, event.UDP); !bytes.Equal(got, want) {
+				t.Errorf("%v:\n got %x\nwant %x", m.Question[0], got, want)
+			}
+		}
 	}
 }
 

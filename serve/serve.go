@@ -133,6 +133,13 @@ func (w *Worker) answer(verdict wire.Verdict, out []byte) int {
 		return w.cookieOnly(out)
 	case w.q.Opcode() != wire.OpcodeQuery || w.q.TSIG != 0 || w.q.Type == wire.TypeAXFR || w.q.Type == wire.TypeIXFR:
 		return w.special(out)
+	}
+	return w.question(out)
+}
+
+// question answers an ordinary question, signed or not.
+func (w *Worker) question(out []byte) int {
+	switch {
 	case w.q.Class != wire.ClassIN:
 		return w.otherClass(out)
 	case w.q.Type == wire.TypeOPT || w.q.Type == 0:
@@ -252,12 +259,12 @@ func (w *Worker) special(out []byte) int {
 // plain answers a query whose TSIG was checked and cut off, for the transfer room to sign: it leaves room for that.
 func (w *Worker) plain(msg, out []byte, room int) int {
 	w.msg = msg
-	if w.q.Read(msg) != wire.Good || w.q.Class != wire.ClassIN {
+	if w.q.Read(msg) != wire.Good {
 		return w.fail(out, wire.FormErr, event.NoReason, "")
 	}
 	w.begin()
 	w.limit -= room
-	return w.fromZone(out)
+	return w.question(out)
 }
 
 // emit puts the observation into the ring.
