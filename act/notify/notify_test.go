@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -121,6 +122,26 @@ func TestWebhook_triesAgainWhereThatMayHelp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The path of a webhook is often its secret: the log does not show it.
+func TestWebhook_failureDoesNotShowThePath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines strings.Builder
+		w, err := notify.NewWebhook(notify.WebhookOptions{
+			URL: "https://hook.example/services/T0KEN", Client: &http.Client{Transport: &answers{codes: []int{0}}}, Logger: slog.New(slog.NewTextHandler(&lines, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Notify(finding())
+		time.Sleep(time.Hour)
+		w.Close(t.Context())
+		synctest.Wait()
+		if !strings.Contains(lines.String(), "connection refused") || strings.Contains(lines.String(), "T0KEN") {
+			t.Errorf("the log says: %s", lines.String())
+		}
+	})
 }
 
 // hanging never answers before it is cancelled.
