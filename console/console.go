@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/netutil"
 
 	"anyu/console/account"
 	"anyu/console/language"
@@ -128,6 +129,8 @@ const (
 	idleTimeout  = 2 * time.Minute
 	maxHeader    = 32 << 10
 	maxBody      = 64 << 10
+	// maxConnections keeps the console from taking the descriptors that answers need; more wait in the kernel.
+	maxConnections = 512
 )
 
 // Console is an opened console.
@@ -162,6 +165,7 @@ func Open(opts Options) (*Console, error) {
 	if c.listening, err = net.Listen("tcp", opts.Listen.String()); err != nil {
 		return nil, fmt.Errorf("opening the console: %w (choose another address with --http, or --http off)", err)
 	}
+	c.listening = netutil.LimitListener(c.listening, maxConnections)
 	if opts.Certificate == "" {
 		return c, nil
 	}

@@ -2,7 +2,9 @@ package console_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -358,6 +360,42 @@ func TestOpen_refusesToListenBeyondLoopbackWithoutAccount(t *testing.T) {
 	_, err := console.Open(opts)
 	if err == nil || !strings.Contains(err.Error(), "anyu user add") {
 		t.Fatalf("it says %v", err)
+	}
+}
+
+// Connections to the console are bounded: name service needs the descriptors more.
+func TestServe_boundsConnections(t *testing.T) {
+	w := newWorld(t)
+	c, err := console.Open(console.Options{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Users: w.users, Gauge: w.gauge, Findings: w.findings, Zones: w, Node: w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go c.Serve()
+	t.Cleanup(func() { c.Close(t.Context()) })
+	at := strings.TrimPrefix(c.Address(), "http://")
+	var held []net.Conn
+	for range 512 {
+		one, err := net.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer one.Close()
+		held = append(held, one)
+	}
+	last, err := net.Dial("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer last.Close()
+	fmt.Fprintf(last, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	last.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	if n, err := last.Read(make([]byte, 16)); err == nil {
+		t.Fatalf("connection %d is answered: %d octets", len(held)+1, n)
+	}
+	held[0].Close()
+	last.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := last.Read(make([]byte, 16)); err != nil {
+		t.Errorf("after one was closed: %v", err)
 	}
 }
 

@@ -251,6 +251,7 @@ func (c *Console) check(name, password string, from netip.Addr, now time.Time) (
 	if wait := c.logins.wait(now, keys...); wait > 0 {
 		return false, wait
 	}
+	start := time.Now()
 	c.logins.hashing <- struct{}{}
 	defer func() { <-c.logins.hashing }()
 	// Again: of many tries at once, those that waited here count the ones that failed before them.
@@ -259,7 +260,7 @@ func (c *Console) check(name, password string, from netip.Addr, now time.Time) (
 	}
 	right = c.opts.Users.Check(name, password)
 	if !right {
-		c.logins.failed(now, keys...)
+		c.logins.failed(now.Add(time.Since(start)), keys...) // the wait begins with the answer, however long the queue was
 		return false, 0
 	}
 	c.logins.succeeded(keys...)
