@@ -180,7 +180,8 @@ type Zone struct {
 	AllowNotify []string `yaml:"allow_notify"`
 	// AllowQuery may ask for this zone. Default: who may ask at all.
 	AllowQuery []netip.Prefix `yaml:"allow_query"`
-	// Catalog makes this a catalog zone (RFC 9432): its members are served as secondaries of the same primaries.
+	// Catalog makes this a catalog zone (RFC 9432): its members are served as secondaries of the same primaries, to
+	// those who may ask for the catalog.
 	Catalog bool `yaml:"catalog"`
 	// ZONEMD says what a digest means (RFC 8976): off, check (default: a wrong digest is refused, a missing one accepted) or require.
 	ZONEMD string `yaml:"zonemd"`

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/miekg/dns"
 )
 
 // Knot DNS writes a catalog of its zones (RFC 9432) and we serve what it lists: members come with the catalog and go with it.
@@ -26,7 +29,8 @@ func TestCatalog_ofKnot(t *testing.T) {
 	}
 	conf := write(t, filepath.Join(dir, "conf"), zones("a.test.", "b.test."))
 	knot := startPeer(t, dir, path, "-c", conf)
-	n := startNode(t, ours, keysConf+fmt.Sprintf("zones:\n- name: catalog.test\n  catalog: true\n  primaries:\n  - address: 127.0.0.1:%d\n    key: %s\n", port, peerKey))
+	catalog := keysConf + fmt.Sprintf("zones:\n- name: catalog.test\n  catalog: true\n  primaries:\n  - address: 127.0.0.1:%d\n    key: %s\n", port, peerKey)
+	n := startNode(t, ours, catalog)
 	served := func() (names []string) {
 		for _, z := range n.Zones() {
 			if z.State == "ok" && z.Moves.Catalog == "catalog.test." {
@@ -43,5 +47,27 @@ func TestCatalog_ofKnot(t *testing.T) {
 		if z.Name == "catalog.test." && z.Moves.Members != 2 {
 			t.Errorf("%d members", z.Moves.Members)
 		}
+	}
+	// Who may ask for the catalog may ask for its members, and nobody else: now, and of members that come later.
+	rcode := func(name string) int {
+		m := new(dns.Msg)
+		m.SetQuestion(name, dns.TypeSOA)
+		c := dns.Client{Timeout: time.Second}
+		r, _, err := c.Exchange(m, n.address())
+		if err != nil {
+			return -1
+		}
+		return r.Rcode
+	}
+	n.configure(catalog + "  allow_query: [192.0.2.0/24]\n")
+	reload(t, n)
+	if got := rcode("b.test."); got != dns.RcodeRefused {
+		t.Errorf("b.test. answers %d to who may not ask for its catalog", got)
+	}
+	write(t, conf, zones("b.test.", "d.test."))
+	knot.cmd.Process.Signal(syscall.SIGHUP)
+	eventually(t, "b.test. and d.test.", func() bool { return slices.Equal(served(), []string{"b.test.", "d.test."}) })
+	if got := rcode("d.test."); got != dns.RcodeRefused {
+		t.Errorf("d.test. answers %d to who may not ask for its catalog", got)
 	}
 }

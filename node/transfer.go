@@ -59,7 +59,7 @@ func (m *moves) publish(list []transfer.Served) {
 	m.mu.Lock()
 	for _, s := range list {
 		z := serve.Zone{Name: s.Name, Zone: s.Zone, Why: s.Why, Expires: s.Expires}
-		if conf, ok := m.conf[canonical(s.Name)]; ok {
+		if conf, ok := settings(m.conf, s.Name, s.Catalog); ok {
 			z.Allow = allowQuery(conf)
 		}
 		c.Put = append(c.Put, z)
@@ -87,10 +87,20 @@ func (m *moves) take(p *plan) {
 	m.mu.Unlock()
 	m.room.Configure(p.zones, p.keys)
 	// Secondaries that stay get their new lists of who may ask.
+	catalogs := m.room.Catalogs()
 	m.server.Allow(func(name wire.Name) (*filter.ACL, bool) {
-		conf, ok := p.conf[canonical(name)]
+		conf, ok := settings(p.conf, name, catalogs[string(name.AppendLower(nil))])
 		return allowQuery(conf), ok
 	})
+}
+
+// settings are those of a zone itself or, for a member, those of its catalog.
+func settings(conf map[string]config.Zone, name wire.Name, catalog string) (config.Zone, bool) {
+	c, ok := conf[canonical(name)]
+	if !ok && catalog != "" {
+		c, ok = conf[catalog]
+	}
+	return c, ok
 }
 
 // copies writes readable copies of secondaries whose zone names a file.

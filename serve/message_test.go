@@ -421,3 +421,20 @@ func TestAnswer_apexTooLongForNSEC3(t *testing.T) {
 		t.Error("an NSEC3 owner of over 255 octets was loaded")
 	}
 }
+
+// case 60: a refusal of the longest name keeps to 512 octets beside NSID, cookie and words.
+func TestAnswer_longestRefusalFits(t *testing.T) {
+	c := plainConfig()
+	c.NSID, c.Cookies = bytes.Repeat([]byte("n"), 128), &filter.Cookies{Current: filter.Secret{1}}
+	s := serve.New(c, event.NewNames(), nil, nil)
+	label := strings.Repeat("a", 63)
+	name := label + "." + label + "." + label + "." + strings.Repeat("b", 61) + "."
+	s.Change(serve.Change{Put: []serve.Zone{{Name: mustName(t, "."), Why: strings.Repeat("long reason ", 12)}}})
+	m := query(name, dns.TypeA)
+	m.SetEdns0(512, false)
+	m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_NSID{Code: dns.EDNS0NSID}, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102030405060708"}}
+	h, b := raw(s.NewWorker(nil, 0), packed(m), event.UDP)
+	if h.Rcode() != wire.ServFail || len(b) > 512 || len(b) < 300 {
+		t.Errorf("%d octets, %+v", len(b), h)
+	}
+}

@@ -193,6 +193,9 @@ func (w *Worker) fail(out []byte, rcode wire.Rcode, reason uint16, text string) 
 	if n, limited := w.limited(out, filter.Failure, nil); limited {
 		return n
 	}
+	if w.q.End+w.opt.Size() > w.limit {
+		w.opt.Text = "" // the longest name beside NSID and cookie leaves no room for words in 512 octets
+	}
 	return reply.Short(out, w.msg, &w.q, rcode, 0, &w.opt)
 }
 

@@ -88,7 +88,7 @@ func (r *Room) begin(fresh []*entry) (loaded []chan struct{}) {
 	var list []Served
 	for _, e := range fresh {
 		if e.secondary() {
-			list = append(list, Served{Name: e.name, Why: "zone is not loaded yet"})
+			list = append(list, Served{Name: e.name, Catalog: e.member.Load().catalogText(), Why: "zone is not loaded yet"})
 		}
 	}
 	if len(list) > 0 {

@@ -70,7 +70,7 @@ func (k *keeper) load(ctx context.Context, loaded chan struct{}) {
 	}
 	e.note(func(s *State) { s.Doing = "" })
 	if z == nil {
-		r.opts.Publish([]Served{{Name: e.name, Why: "zone is not fetched yet"}})
+		r.opts.Publish([]Served{{Name: e.name, Catalog: e.member.Load().catalogText(), Why: "zone is not fetched yet"}})
 		close(loaded)
 		return
 	}
@@ -166,7 +166,7 @@ func (k *keeper) expire() {
 	r, e := k.room, k.entry
 	k.schedule.expire()
 	e.zone.Store(nil)
-	r.opts.Publish([]Served{{Name: e.name, Why: "zone has expired: no primary confirmed it in time"}})
+	r.opts.Publish([]Served{{Name: e.name, Catalog: e.member.Load().catalogText(), Why: "zone has expired: no primary confirmed it in time"}})
 	e.note(func(s *State) { s.Expired = true })
 	r.troubled(e, kindExpired, errExpired, event.Fact{Name: "serial", Value: strconv.FormatUint(uint64(k.schedule.serial), 10)})
 }
@@ -351,7 +351,7 @@ func (k *keeper) serve(z *zone.Zone) {
 	e := k.entry
 	e.zone.Store(z)
 	e.expires.Store(k.schedule.until.Unix())
-	k.room.opts.Publish([]Served{{Name: e.name, Zone: z, Expires: &e.expires}})
+	k.room.opts.Publish([]Served{{Name: e.name, Catalog: e.member.Load().catalogText(), Zone: z, Expires: &e.expires}})
 	e.note(func(s *State) {
 		s.Serial, s.Steps, s.Expired = z.Serial(), e.journal.depth(), false
 		s.Refreshed, s.Expires, s.Loaded, s.Signed = k.memory.Refreshed, k.schedule.until.UTC(), k.room.now().UTC(), z.Signed()

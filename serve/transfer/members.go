@@ -23,6 +23,17 @@ func (m *member) catalogText() string {
 	return m.catalog.String()
 }
 
+// Catalogs tells of each member of a catalog, by its name in lower-case wire form, which catalog it belongs to.
+func (r *Room) Catalogs() map[string]string {
+	list := map[string]string{}
+	for _, e := range r.all() {
+		if m := e.member.Load(); m != nil {
+			list[string(e.name)] = m.catalogText()
+		}
+	}
+	return list
+}
+
 // applyCatalog makes the members of a catalog's version in service the zones we serve. A broken catalog changes nothing: its members
 // stay (RFC 9432, Section 5.1). With wait it returns when copies on disk are served.
 func (r *Room) applyCatalog(e *entry, wait bool) {

@@ -39,9 +39,10 @@ type Options struct {
 }
 
 // Served is a secondary as it is to be served; where Zone is nil, Why says why there is none. Expires is kept up to date: when the
-// zone expires, seconds since 1970.
+// zone expires, seconds since 1970. Catalog is the catalog zone that a member belongs to, in lower case; "" for others.
 type Served struct {
 	Name    wire.Name
+	Catalog string
 	Zone    *zone.Zone
 	Why     string
 	Expires *atomic.Int64
