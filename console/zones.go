@@ -56,7 +56,7 @@ func (c *Console) zones(p *page) error {
 func (c *Console) zonesOf(p *page) (*zonesView, error) {
 	q := p.r.URL.Query()
 	v := &zonesView{page: p, Name: q.Get("name"), State: q.Get("state"), Sort: q.Get("sort"), Down: q.Get("order") == "down"}
-	volumes := c.zoneVolumes(p.now)
+	volumes, watched := c.zoneVolumes(p.now), c.watched(p.now)
 	wanted := strings.ToLower(v.Name)
 	for _, z := range c.opts.Zones.ZoneStates() {
 		v.All++
@@ -70,7 +70,7 @@ func (c *Console) zonesOf(p *page) (*zonesView, error) {
 			continue
 		}
 		share := volumes[z.Name]
-		line := zoneLine{ZoneState: z, PerSecond: float64(share.Count) / moveWindow.Seconds(), NX: gap, Link: p.ZoneLink(z.Name)}
+		line := zoneLine{ZoneState: z, PerSecond: float64(share.Count) / watched, NX: gap, Link: p.ZoneLink(z.Name)}
 		if share.Count > 0 {
 			line.NX = float64(share.NX) / float64(share.Count)
 		}
@@ -91,6 +91,12 @@ func (c *Console) zonesOf(p *page) (*zonesView, error) {
 		v.Next = p.With("page", strconv.Itoa(at+1))
 	}
 	return v, nil
+}
+
+// watched is how much of moveWindow there are figures of, in seconds: a node that just started has not been idle before.
+func (c *Console) watched(now time.Time) float64 {
+	window := c.opts.Gauge.Summary(now, moveWindow)
+	return float64(max(1, window.Known))
 }
 
 func (c *Console) zoneVolumes(now time.Time) map[string]gauge.Share {
@@ -187,7 +193,7 @@ func (c *Console) zoneOf(p *page, name string) (*zoneView, error) {
 	p.Title, p.Here = name, "/zones"
 	v := &zoneView{page: p, Zone: zoneLine{ZoneState: states[i], NX: gap}, Log: p.Link("/log", "zone", name), NoLog: c.opts.Trail == nil}
 	if share, ok := c.zoneVolumes(p.now)[name]; ok {
-		v.Zone.PerSecond, v.Zone.NX = float64(share.Count)/moveWindow.Seconds(), float64(share.NX)/float64(share.Count)
+		v.Zone.PerSecond, v.Zone.NX = float64(share.Count)/c.watched(p.now), float64(share.NX)/float64(share.Count)
 	}
 	s := c.figures(p.r.Context(), p.Period, p.now, name)
 	p.DataAt = dataAt(s, p)
