@@ -109,7 +109,7 @@ func (c *clients) turn(since time.Duration) {
 
 // zipf draws a number below n, small ones far more often.
 func (c *clients) zipf(n int) int {
-	return int(math.Pow(float64(n), c.r.Float64())) - 1
+	return int(math.Pow(float64(n+1), c.r.Float64())) - 1
 }
 
 var mix = [...]wire.Type{
