@@ -34,6 +34,7 @@ anyu/console/*:      anyu/event anyu/dns/wire anyu/watch/* anyu/console/*
 anyu/node:           anyu/*
 anyu/cmd/anyu:       anyu/config anyu/node anyu/dns/* anyu/console/*
 anyu/bench/*:
+anyu/house/*:
 anyu/house:
 `
 

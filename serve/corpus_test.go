@@ -4,8 +4,6 @@ import (
 	"context"
 	"io"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,22 +17,6 @@ import (
 	"anyu/serve/filter"
 	"anyu/serve/listen"
 )
-
-// corpus is the path of real material; a test without it skips, in CI it fails.
-func corpus(t testing.TB, parts ...string) string {
-	root := os.Getenv("ANYU_CORPORA")
-	if root == "" {
-		root = "../../shared/corpora"
-	}
-	path := filepath.Join(append([]string{root}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the corpus is missing: %v", err)
-		}
-		t.Skipf("SKIPPED: the corpus is missing: %v", err)
-	}
-	return path
-}
 
 // long marks a test that takes tens of seconds, too many for the race detector.
 func long(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"anyu/dns/wire"
 	"anyu/event"
+	"anyu/house/corpora"
 	"anyu/serve"
 )
 
@@ -34,7 +35,7 @@ type ferretCase struct {
 // one of theirs, or the case stands in testdata/ferret.txt with the RFC section that decides it.
 func TestAnswer_ferret(t *testing.T) {
 	long(t)
-	dir := corpus(t, "authcases", "ferret")
+	dir := corpora.Path(t, "authcases", "ferret")
 	known := judged(t, "testdata/ferret.txt")
 	files, _ := filepath.Glob(filepath.Join(dir, "valid-*.jsonl"))
 	if len(files) == 0 {

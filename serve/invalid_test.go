@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"anyu/dns/wire"
+	"anyu/house/corpora"
 	"anyu/serve"
 )
 
 // Zones that break a rule on purpose. Where they load here, the answer is one that the four servers gave; where all four that
 // loaded it agreed, it is theirs. testdata/ferret-invalid.txt lists the others with the RFC section that decides.
 func TestAnswer_ferretInvalidZones(t *testing.T) {
-	file := corpus(t, "authcases", "ferret", "invalid.jsonl")
+	file := corpora.Path(t, "authcases", "ferret", "invalid.jsonl")
 	known := judged(t, "testdata/ferret-invalid.txt")
 	used := map[string]bool{}
 	zones, refused, asked, bad := 0, 0, 0, 0

@@ -15,13 +15,14 @@ import (
 	"anyu/dns/wire"
 	"anyu/dns/zone"
 	"anyu/event"
+	"anyu/house/corpora"
 	"anyu/serve"
 )
 
 // PowerDNS's regression questions on unsigned zones: RCODE, AA and the sections as sets. testdata/powerdns.txt lists those
 // that ask for something else than an authoritative server of standard zones gives.
 func TestAnswer_powerdnsPlain(t *testing.T) {
-	dir := corpus(t, "authcases", "powerdns")
+	dir := corpora.Path(t, "authcases", "powerdns")
 	known := judged(t, "testdata/powerdns.txt")
 	f, err := os.Open(filepath.Join(dir, "cases.jsonl"))
 	if err != nil {

@@ -7,18 +7,20 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"anyu/house/corpora"
 )
 
 // The real queries that a root server saw in 2011, answered from the root zone of that day as NSD and Knot answer them.
 func TestAnswer_realQueriesToTheRoot(t *testing.T) {
 	long(t)
-	file := corpus(t, "zones", "root-2011-nsd", "root.zone")
+	file := corpora.Path(t, "zones", "root-2011-nsd", "root.zone")
 	known := judged(t, "testdata/root.txt")
 	z, err := loadFile(".", file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := replay(t, corpus(t, "zones", "root-2011-nsd", "root.qfile.orig"))
+	list := replay(t, corpora.Path(t, "zones", "root-2011-nsd", "root.qfile.orig"))
 	for _, p := range peers[:2] {
 		t.Run(p.name, func(t *testing.T) {
 			at := p.start(t, ".", file)

@@ -16,6 +16,7 @@ import (
 	"anyu/dns/wire"
 	"anyu/dns/zone"
 	"anyu/event"
+	"anyu/house/corpora"
 	"anyu/serve"
 )
 
@@ -74,7 +75,7 @@ func TestAnswer_fastEqualsSlow(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	server, w := newServer()
 	slow := server.NewWorker(nil, 0)
-	err := filepath.WalkDir(corpus(t, "zones"), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(corpora.Path(t, "zones"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}

@@ -8,24 +8,9 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
-)
 
-// corpora is the folder of borrowed test data; without it a test skips, and fails in CI.
-func corpora(t *testing.T, elem ...string) string {
-	t.Helper()
-	root := os.Getenv("ANYU_CORPORA")
-	if root == "" {
-		root = "../../../shared/corpora"
-	}
-	dir := filepath.Join(append([]string{root}, elem...)...)
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no corpora at %s", dir)
-		}
-		t.Skipf("no corpora at %s", dir)
-	}
-	return dir
-}
+	"anyu/house/corpora"
+)
 
 // checked runs `anyu check zone` and gives its status and what it wrote.
 func checked(args ...string) (status int, out, errs string) {
@@ -38,7 +23,7 @@ func checked(args ...string) (status int, out, errs string) {
 func TestCheckZone_verdictsOfOthers(t *testing.T) {
 	n := 0
 	for _, dir := range []string{"bind9-checkzone", "knot-semantic-check", "knot-dnssec-validate"} {
-		root := corpora(t, "zones", dir)
+		root := corpora.Path(t, "zones", dir)
 		text, err := os.ReadFile(filepath.Join(root, "expected.tsv"))
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"anyu/dns/dnssec"
 	"anyu/dns/zone"
+	"anyu/house/corpora"
 
 	"github.com/miekg/dns"
 )
@@ -197,7 +198,7 @@ func TestCheckZone_boundsAndOrder(t *testing.T) {
 
 // Progress goes up to all names.
 func TestCheckZone_progress(t *testing.T) {
-	z := loadFile(t, ".", filepath.Join(corpora(t, "zones"), "root-20260731-signed-zonemd/root.zone"))
+	z := loadFile(t, ".", filepath.Join(corpora.Path(t, "zones"), "root-20260731-signed-zonemd/root.zone"))
 	calls, last := 0, 0
 	dnssec.CheckZone(z, date(t, "2026-08-01T00:00:00Z"), dnssec.Options{Progress: func(done, total int) {
 		if done <= last || done > total {
@@ -212,7 +213,7 @@ func TestCheckZone_progress(t *testing.T) {
 
 // The real and reference zones of the corpora verify at their dates, the stripped one does not.
 func TestCheckZone_realZones(t *testing.T) {
-	dir := corpora(t, "zones")
+	dir := corpora.Path(t, "zones")
 	for _, c := range []struct{ name, file, at, want string }{
 		{".", "root-20260731-signed-zonemd/root.zone", "2026-08-01T00:00:00Z", ""},
 		{".", "root-20260731-signed-zonemd/root.zone", "2026-11-01T00:00:00Z", "!rrsig-expired more"},
@@ -240,7 +241,7 @@ func TestCheckZone_realZones(t *testing.T) {
 // What Cascade and our own test zones' signers made is complete and right, whichever way it is signed.
 func TestCheckZone_referenceOutput(t *testing.T) {
 	n := 0
-	files, _ := filepath.Glob(filepath.Join(corpora(t, "zones", "cascade", "incremental-signing", "reference-output"), "*.sorted"))
+	files, _ := filepath.Glob(filepath.Join(corpora.Path(t, "zones", "cascade", "incremental-signing", "reference-output"), "*.sorted"))
 	for _, file := range files {
 		z := loadFile(t, "example.", file)
 		problems := dnssec.CheckZone(z, whenSigned(t, z), dnssec.Options{})
@@ -266,7 +267,7 @@ func TestCheckZone_referenceOutput(t *testing.T) {
 
 // knot-dnssec-validate, by what is wrong and not by a date: times are ignored.
 func TestCheckZone_asKnot(t *testing.T) {
-	dir := corpora(t, "zones", "knot-dnssec-validate")
+	dir := corpora.Path(t, "zones", "knot-dnssec-validate")
 	n := 0
 	for _, row := range table(t, filepath.Join(dir, "expected.tsv")) {
 		if row[1] != "accept" && row[1] != "refuse" {

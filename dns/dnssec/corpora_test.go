@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,20 +14,6 @@ import (
 	"anyu/dns/wire"
 	"anyu/dns/zone"
 )
-
-// corpora is the folder of borrowed test data; without it a test skips, and fails in CI.
-func corpora(t testing.TB, elem ...string) string {
-	t.Helper()
-	root := os.Getenv("ANYU_CORPORA")
-	if root == "" {
-		root = "../../../shared/corpora"
-	}
-	dir := filepath.Join(append([]string{root}, elem...)...)
-	if _, err := os.Stat(dir); err != nil {
-		missing(t, "no corpora at "+dir)
-	}
-	return dir
-}
 
 // missing ends a test that lacks something of the machine: a skip for a user, a failure in CI.
 func missing(t testing.TB, what string) {

@@ -14,6 +14,7 @@ import (
 
 	"anyu/dns/dnssec"
 	"anyu/dns/zone"
+	"anyu/house/corpora"
 
 	"github.com/miekg/dns"
 )
@@ -124,7 +125,7 @@ func TestCheckZone_asPeers(t *testing.T) {
 
 // The signed zones of the corpora, at a time when they count, and the same peers.
 func TestCheckZone_corporaAsPeers(t *testing.T) {
-	dir := corpora(t)
+	dir := corpora.Path(t)
 	known := exceptions(t)
 	for _, c := range []struct{ name, pattern string }{
 		{".", "zones/root-20260731-signed-zonemd/root.zone"}, {".", "zones/knot-resolver/testroot.zone"},
@@ -318,7 +319,7 @@ func nsec3Mutations(t *testing.T) []mutation {
 // What the signers of others make of the unsigned examples of the RFCs is right (corpora zones/dnst-rfc-examples).
 func TestCheckZone_signedByLDNS(t *testing.T) {
 	sign := tool(t, "ldns-signzone")
-	dir := corpora(t, "zones", "dnst-rfc-examples")
+	dir := corpora.Path(t, "zones", "dnst-rfc-examples")
 	n := 0
 	for _, c := range []struct{ zone, file, key string }{
 		{"example.", "example.rfc4035", "Kexample.+008+38353"}, {"example.", "example.rfc5155", "Kexample.+008+38353"},

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"anyu/dns/dnssec"
+	"anyu/house/corpora"
 
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/miekg/dns"
@@ -32,7 +33,7 @@ func TestDigest_SM3(t *testing.T) {
 // The signed zone of the corpora is wrong on purpose: one signature has another key's tag, one name another's data. What is
 // right in it was made by another implementation of SM2, and verifies.
 func TestCheckZone_wrongSM2(t *testing.T) {
-	z := loadFile(t, "example.", filepath.Join(corpora(t, "zones", "sm2sm3"), "sm2sm3_example.zone.signed.wrong.1"))
+	z := loadFile(t, "example.", filepath.Join(corpora.Path(t, "zones", "sm2sm3"), "sm2sm3_example.zone.signed.wrong.1"))
 	r := dnssec.Examine(z, date(t, "2023-01-01T00:00:00Z"), dnssec.Options{})
 	if r.Signatures < 8 || len(r.Algorithms) != 1 || r.Algorithms[0] != dnssec.SM2SM3 {
 		t.Errorf("%d signatures of %v verify", r.Signatures, r.Algorithms)
@@ -44,7 +45,7 @@ func TestCheckZone_wrongSM2(t *testing.T) {
 
 // The unsigned zone of the corpora, signed with the keys beside it, is right; with one octet changed it is not.
 func TestCheckZone_signedWithSM2(t *testing.T) {
-	dir := corpora(t, "zones", "sm2sm3")
+	dir := corpora.Path(t, "zones", "sm2sm3")
 	text, err := os.ReadFile(filepath.Join(dir, "sm2sm3_example.zone"))
 	if err != nil {
 		t.Fatal(err)

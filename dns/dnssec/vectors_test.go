@@ -12,6 +12,7 @@ import (
 
 	"anyu/dns/dnssec"
 	"anyu/dns/wire"
+	"anyu/house/corpora"
 
 	"github.com/miekg/dns"
 )
@@ -99,7 +100,7 @@ func rdataOf(list []record, typ wire.Type) []byte {
 // RFC 4034, Section 5.1.4: the owner of the question says whether DS and DNSKEY belong together.
 func TestDS_asUnbound(t *testing.T) {
 	n := 0
-	for _, e := range entries(t, corpora(t, "wire", "unbound", "test_ds.sha1")) {
+	for _, e := range entries(t, corpora.Path(t, "wire", "unbound", "test_ds.sha1")) {
 		d, err := dnssec.ParseDS(rdataOf(e.records, wire.TypeDS))
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +119,7 @@ func TestDS_asUnbound(t *testing.T) {
 // RFC 5155, Section 5 and Appendix A.
 func TestNSEC3Hash_asUnbound(t *testing.T) {
 	n := 0
-	for _, e := range entries(t, corpora(t, "wire", "unbound", "test_nsec3_hash.1")) {
+	for _, e := range entries(t, corpora.Path(t, "wire", "unbound", "test_nsec3_hash.1")) {
 		p := rdataOf(e.records, wire.TypeNSEC3)
 		iterations, salt := int(p[2])<<8|int(p[3]), p[5:5+int(p[4])]
 		sum := dnssec.NSEC3Hash(mustName(t, e.question), salt, iterations)
@@ -136,7 +137,7 @@ func TestNSEC3Hash_asUnbound(t *testing.T) {
 // Unbound's signatures: the first entry has the keys; where the owner or the question begins with bogus, or nothing is
 // signed, they may not verify, else they must, one of each algorithm. Files with algorithms we do not have must say so.
 func TestVerify_asUnbound(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(corpora(t, "wire", "unbound"), "test_sig*"))
+	files, err := filepath.Glob(filepath.Join(corpora.Path(t, "wire", "unbound"), "test_sig*"))
 	if err != nil || len(files) < 8 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
@@ -230,7 +231,7 @@ func verifyAll(t testing.TB, list []record, keys []*dnssec.Key) map[string]bool 
 
 // RFC 4034, Sections 2.3 and 5.4: the key tags 2642 and 60485, and the DS of the second. The corpora hold the keys.
 func TestKeyTag_ofRFC4034(t *testing.T) {
-	dir := corpora(t, "wire", "rfc4034-hickory")
+	dir := corpora.Path(t, "wire", "rfc4034-hickory")
 	for file, want := range map[string]uint16{"rfc4034-2.3": 2642, "rfc4034-5.4": 60485} {
 		text, err := os.ReadFile(filepath.Join(dir, file+".rdata"))
 		if err != nil {
@@ -258,7 +259,7 @@ func TestKeyTag_ofRFC4034(t *testing.T) {
 func TestDigest_ofPublishedKeys(t *testing.T) {
 	n := 0
 	for _, dir := range []string{"nlnetlabs-domain-keys", "unbound-keys"} {
-		files, _ := filepath.Glob(filepath.Join(corpora(t, "zones", dir), "*.ds"))
+		files, _ := filepath.Glob(filepath.Join(corpora.Path(t, "zones", dir), "*.ds"))
 		for _, file := range files {
 			ds, key := fileRecord(t, file), fileRecord(t, strings.TrimSuffix(file, ".ds")+".key")
 			d, err := dnssec.ParseDS(ds.rdata)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,24 +16,10 @@ import (
 
 	"anyu/dns/tsig"
 	"anyu/dns/wire"
+	"anyu/house/corpora"
 )
 
 var start = time.Date(2026, 11, 23, 16, 0, 0, 0, time.UTC)
-
-func corpus(t testing.TB, parts ...string) string {
-	root := os.Getenv("ANYU_CORPORA")
-	if root == "" {
-		root = "../../../shared/corpora"
-	}
-	path := filepath.Join(append([]string{root}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the corpus is missing: %v", err)
-		}
-		t.Skipf("SKIPPED: the corpus is missing: %v", err)
-	}
-	return path
-}
 
 func newKey(alg tsig.Algorithm) *tsig.Key {
 	return &tsig.Key{Name: wire.Name("\x08Transfer\x03key\x00"), Algorithm: alg, Secret: []byte("a secret of thirty-two octets ..")}
@@ -328,7 +313,7 @@ func TestFind_refusesMisplacedRecords(t *testing.T) {
 
 // A request that dig signed in 2023, and its key (dnsjava's own test data). The MAC must be what dig computed.
 func TestCheck_recordedRequest(t *testing.T) {
-	b, err := os.ReadFile(corpus(t, "zones", "dnsjava", "tsig-axfr", "request.bin"))
+	b, err := os.ReadFile(corpora.Path(t, "zones", "dnsjava", "tsig-axfr", "request.bin"))
 	if err != nil {
 		t.Fatal(err)
 	}

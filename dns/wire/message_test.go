@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"anyu/dns/wire"
+	"anyu/house/corpora"
 )
 
 // read is a whole message as values.
@@ -105,25 +106,10 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-func corpus(t testing.TB, parts ...string) string {
-	root := os.Getenv("ANYU_CORPORA")
-	if root == "" {
-		root = "../../../shared/corpora"
-	}
-	path := filepath.Join(append([]string{root}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the corpus is missing: %v", err)
-		}
-		t.Skipf("SKIPPED: the corpus is missing: %v", err)
-	}
-	return path
-}
-
 // Every file of the corpus, raw and as hexadecimal text: nothing panics, and memory is bounded by the octets present.
 func TestCorpus_neverPanicsOrGrows(t *testing.T) {
 	files, messages := 0, 0
-	err := filepath.WalkDir(corpus(t, "wire"), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(corpora.Path(t, "wire"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}

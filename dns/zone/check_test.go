@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"anyu/dns/zone"
+	"anyu/house/corpora"
 )
 
 const checkBase = "$TTL 60\n@ SOA ns a 1 7200 3600 604800 60\n@ NS ns\nns A 192.0.2.1\n"
@@ -66,7 +67,7 @@ func TestCheck_codes(t *testing.T) {
 
 // The root and top-level zones of the corpora are well made; a checker that finds fault there is wrong.
 func TestCheck_realZones(t *testing.T) {
-	dir := corpora(t, "zones")
+	dir := corpora.Path(t, "zones")
 	for name, file := range map[string]string{
 		".":    dir + "/root-20260731-signed-zonemd/root.zone",
 		"gov.": dir + "/tld-pzb/gov/gov.zonish",

@@ -5,30 +5,12 @@ import (
 	"context"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"anyu/dns/wire"
 	"anyu/dns/zone"
 )
-
-// corpora is the folder of borrowed test data; without it a test skips, and fails in CI.
-func corpora(t testing.TB, elem ...string) string {
-	t.Helper()
-	root := os.Getenv("ANYU_CORPORA")
-	if root == "" {
-		root = "../../../shared/corpora"
-	}
-	dir := filepath.Join(append([]string{root}, elem...)...)
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no corpora at %s", dir)
-		}
-		t.Skipf("no corpora at %s", dir)
-	}
-	return dir
-}
 
 // openFile is LoadOptions.Open on the file system.
 func openFile(name string) (io.ReadCloser, error) { return os.Open(name) }

@@ -9,6 +9,7 @@ import (
 
 	"anyu/dns/dnssec"
 	"anyu/dns/zone"
+	"anyu/house/corpora"
 )
 
 // testTime is when the corpora were put together: the good files among them are signed for longer.
@@ -34,7 +35,7 @@ func refused(t *testing.T, name, file string, opts zone.CheckOptions) (bool, any
 
 // TestCheck_asBIND demands what the tests of named-checkzone demand.
 func TestCheck_asBIND(t *testing.T) {
-	dir := corpora(t, "zones", "bind9-checkzone")
+	dir := corpora.Path(t, "zones", "bind9-checkzone")
 	for _, row := range table(t, filepath.Join(dir, "expected.tsv"), true) {
 		file, want, name := row[0], row[1], row[2]
 		got, why := refused(t, name+".", filepath.Join(dir, file), zone.CheckOptions{StrictNames: strings.Contains(row[3], "strictly")})
@@ -46,7 +47,7 @@ func TestCheck_asBIND(t *testing.T) {
 
 // TestCheck_asKnot demands what the semantic checks of kzonecheck demand; signatures and chains are for dns/dnssec.
 func TestCheck_asKnot(t *testing.T) {
-	dir := corpora(t, "zones", "knot-semantic-check")
+	dir := corpora.Path(t, "zones", "knot-semantic-check")
 	n := 0
 	for _, row := range table(t, filepath.Join(dir, "expected.tsv"), true) {
 		file, want, name, signatures := row[0], row[1], row[2], row[3] == "yes"

@@ -12,6 +12,7 @@ import (
 
 	"anyu/dns/wire"
 	"anyu/dns/zone"
+	"anyu/house/corpora"
 )
 
 // files is a file system of strings.
@@ -226,7 +227,7 @@ func TestLoad_sameForAnyBlocks(t *testing.T) {
 
 // Every zone of the corpora that loads is written to a text that loads to an equal zone.
 func TestWriteText_roundTrip(t *testing.T) {
-	dir := corpora(t, "zones")
+	dir := corpora.Path(t, "zones")
 	n := 0
 	for _, row := range table(t, filepath.Join(dir, "verdicts.tsv"), true) {
 		z, _, err := loadFile(t, row[1], filepath.Join(dir, row[0]))
@@ -260,7 +261,7 @@ func TestWriteText_roundTrip(t *testing.T) {
 
 // Two dated root zones: the difference, applied to the old one, gives the new one.
 func TestDiff_appliedGivesTheOther(t *testing.T) {
-	dir := corpora(t, "zones")
+	dir := corpora.Path(t, "zones")
 	var zones []*zone.Zone
 	for _, pattern := range []string{"root-20260105*/*", "root-20260731*/root.zone"} {
 		match, _ := filepath.Glob(filepath.Join(dir, pattern))
@@ -309,7 +310,7 @@ func TestDiff_appliedGivesTheOther(t *testing.T) {
 
 // A zone filled by AXFR, record by record, is the loaded zone.
 func TestNewEmpty_filled(t *testing.T) {
-	dir := corpora(t, "zones")
+	dir := corpora.Path(t, "zones")
 	z, _, err := loadFile(t, ".", filepath.Join(dir, "root-20260731-signed-zonemd", "root.zone"))
 	if err != nil {
 		t.Fatal(err)

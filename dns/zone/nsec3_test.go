@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"anyu/dns/wire"
+	"anyu/house/corpora"
 )
 
 const nsec3Zone = treeBase + `
@@ -85,7 +86,7 @@ func TestCoverNSEC3_ring(t *testing.T) {
 
 // Every name of a zone signed with NSEC3 and without opt-out is found by its hash; a made-up name is covered.
 func TestFindNSEC3_everyNameOfSignedZones(t *testing.T) {
-	dir := corpora(t, "zones", "cascade", "incremental-signing", "reference-output")
+	dir := corpora.Path(t, "zones", "cascade", "incremental-signing", "reference-output")
 	files, _ := filepath.Glob(filepath.Join(dir, "*nsec3.signed.sorted"))
 	checked := 0
 	for _, file := range files {

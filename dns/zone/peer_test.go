@@ -10,12 +10,13 @@ import (
 
 	"anyu/dns/wire"
 	"anyu/dns/zone"
+	"anyu/house/corpora"
 )
 
 // TestLoad_sameRecordsAsBIND has named-checkzone print what it read of a file that three checkers accept, and compares the
 // records. Every sixth file, all of them (half a minute) with ANYU_PEERS=all.
 func TestLoad_sameRecordsAsBIND(t *testing.T) {
-	dir := corpora(t, "zones")
+	dir := corpora.Path(t, "zones")
 	checkzone, err := exec.LookPath("named-checkzone")
 	if err != nil {
 		if os.Getenv("CI") == "true" {

@@ -13,6 +13,7 @@ import (
 
 	"anyu/dns/wire"
 	"anyu/dns/zone"
+	"anyu/house/corpora"
 )
 
 // expectation is one block of a zscanner .out file: a record as hexadecimal fields, or an error.
@@ -49,7 +50,7 @@ func (e expectation) record() string {
 // TestScan_asKnotRecordByRecord reads the inputs of Knot's scanner tests and compares every record and every error in order.
 // servers.md 5.1, case 76: $TTL, $INCLUDE, escapes, \#, parentheses, quotes, @, omitted fields in any order. What differs stands in testdata/zscanner-exceptions.txt: file, the record or error that Knot gives, ours, the reason.
 func TestScan_asKnotRecordByRecord(t *testing.T) {
-	dir := corpora(t, "zones", "knot-zscanner")
+	dir := corpora.Path(t, "zones", "knot-zscanner")
 	inputs, _ := filepath.Glob(filepath.Join(dir, "*.in"))
 	if len(inputs) < 30 {
 		t.Fatalf("only %d inputs", len(inputs))

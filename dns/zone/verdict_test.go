@@ -3,12 +3,14 @@ package zone_test
 import (
 	"path/filepath"
 	"testing"
+
+	"anyu/house/corpora"
 )
 
 // TestLoad_agreesWithThreeCheckers loads each file of verdicts.tsv about which BIND, Knot and NSD are of one mind. Files
 // where we differ stand in testdata/verdict-exceptions.txt with the reason; they may be 2 % of them.
 func TestLoad_agreesWithThreeCheckers(t *testing.T) {
-	dir := corpora(t, "zones")
+	dir := corpora.Path(t, "zones")
 	exceptions := map[string]string{}
 	for _, row := range table(t, "testdata/verdict-exceptions.txt", false) {
 		if len(row) != 2 {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"anyu/dns/zone"
+	"anyu/house/corpora"
 )
 
 // zoneNameOf finds the zone name for corpus files whose folder does not say it: the owner of the first SOA.
@@ -30,7 +31,7 @@ func zoneNameOf(t *testing.T, file string) string {
 
 // RFC 8976, Section 4 and Appendix A: every ZONEMD case of the corpora gets the verdict of the independent verifier.
 func TestCheckZONEMD_agreesWithVerifier(t *testing.T) {
-	dir := corpora(t, "zones")
+	dir := corpora.Path(t, "zones")
 	n := 0
 	for _, row := range table(t, filepath.Join(dir, "zonemd-verdicts.tsv"), true) {
 		file, want := row[0], row[1]
@@ -66,7 +67,7 @@ func TestCheckZONEMD_agreesWithVerifier(t *testing.T) {
 }
 
 func TestCheckZONEMD_rootZones(t *testing.T) {
-	dir := corpora(t, "zones")
+	dir := corpora.Path(t, "zones")
 	for _, c := range []struct {
 		file string
 		want zone.Verdict
@@ -91,7 +92,7 @@ func TestCheckZONEMD_rootZones(t *testing.T) {
 
 // The cases of another server's tests.
 func TestCheckZONEMD_otherServersCases(t *testing.T) {
-	dir := corpora(t, "authcases", "powerdns", "zones")
+	dir := corpora.Path(t, "authcases", "powerdns", "zones")
 	for file, want := range map[string]zone.Verdict{
 		"zonemd-allunsup.zone": zone.ZONEMDFailed,
 		// RFC 2181, Section 5: the two records are the same, so the set has one.

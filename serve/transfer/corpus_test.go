@@ -13,23 +13,9 @@ import (
 
 	"anyu/dns/wire"
 	"anyu/dns/zone"
+	"anyu/house/corpora"
 	"anyu/serve/transfer"
 )
-
-func corpus(t testing.TB, parts ...string) string {
-	root := os.Getenv("ANYU_CORPORA")
-	if root == "" {
-		root = "../../../shared/corpora"
-	}
-	path := filepath.Join(append([]string{root}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the corpus is missing: %v", err)
-		}
-		t.Skipf("SKIPPED: the corpus is missing: %v", err)
-	}
-	return path
-}
 
 func loadFile(t testing.TB, name, file string) *zone.Zone {
 	t.Helper()
@@ -60,7 +46,7 @@ func TestTransfer_rootZones(t *testing.T) {
 		"root-2026-norrsig/root.zone", "root-20260105-signed-zonemd/root.zone", "root-20260731-signed-zonemd/root.zone"}
 	var versions []*zone.Zone
 	for _, f := range files {
-		versions = append(versions, loadFile(t, ".", corpus(t, "zones", f)))
+		versions = append(versions, loadFile(t, ".", corpora.Path(t, "zones", f)))
 	}
 	dir := t.TempDir()
 	for i, z := range versions {
@@ -110,7 +96,7 @@ func checkStep(t *testing.T, old, fresh *zone.Zone, dir string) {
 
 // Whatever arrives on the wire, in the corpora: a Receiver, and a Room that is asked, neither panic nor hang.
 func TestTransfer_wireCorpus(t *testing.T) {
-	root := corpus(t, "wire")
+	root := corpora.Path(t, "wire")
 	z := version(t, 10, "a", "b")
 	s := primary(t, transfer.Zone{AllowTransfer: everybody()}, nil, z)
 	files := 0
