@@ -10,13 +10,15 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"anyu/house/port"
 )
 
 // Knot DNS writes a catalog of its zones (RFC 9432) and we serve what it lists: members come with the catalog and go with it.
 func TestCatalog_ofKnot(t *testing.T) {
 	path := tool(t, "knotd")
 	dir := t.TempDir()
-	port, ours := freePort(t), freePort(t)
+	port, ours := port.Free(t), port.Free(t)
 	zones := func(names ...string) string {
 		text := knotHead(dir, port) + fmt.Sprintf("remote:\n  - id: other\n    address: 127.0.0.1@%d\n    key: %s\nacl:\n  - id: out\n    key: %s\n    action: transfer\n", ours, peerKey, peerKey) +
 			"template:\n  - id: default\n    acl: out\n    notify: other\n    semantic-checks: off\n" +

@@ -15,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"anyu/config"
+	"anyu/house/port"
 	"anyu/node"
 )
 
@@ -22,7 +23,7 @@ import (
 // readable copy; EXPIRE (RFC 7314).
 func TestMoves_reload(t *testing.T) {
 	file := write(t, filepath.Join(t.TempDir(), "zone"), zoneText(1))
-	a, b := freePort(t), freePort(t)
+	a, b := port.Free(t), port.Free(t)
 	from := startNode(t, a, primaryConf(file, b))
 	to := startNode(t, b, "")
 	if serial(to.address()) != -1 {
@@ -136,7 +137,7 @@ func TestMoves_nodeProcess(t *testing.T) {
 // least what it had served before.
 func TestMoves_killed(t *testing.T) {
 	file := write(t, filepath.Join(t.TempDir(), "zone"), zoneText(1))
-	a, b := freePort(t), freePort(t)
+	a, b := port.Free(t), port.Free(t)
 	from := startNode(t, a, primaryConf(file, b))
 	eventually(t, "the primary", func() bool { return serial(from.address()) == 1 })
 	data := t.TempDir()

@@ -12,7 +12,6 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +25,7 @@ import (
 	"github.com/miekg/dns"
 
 	"anyu/config"
+	"anyu/house/port"
 	"anyu/node"
 )
 
@@ -63,26 +63,6 @@ func tool(t *testing.T, name string) string {
 		t.Skipf("SKIPPED: %s is not installed", name)
 	}
 	return path
-}
-
-// freePort is free for UDP and TCP on 127.0.0.1.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
-		l.Close()
-		if err == nil {
-			u.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 func write(t *testing.T, path, text string) string {
@@ -331,7 +311,7 @@ func TestTransfer_toOthers(t *testing.T) {
 		t.Run(p.program, func(t *testing.T) {
 			path := tool(t, p.program)
 			dir := t.TempDir()
-			port, ours := freePort(t), freePort(t)
+			port, ours := port.Free(t), port.Free(t)
 			file := write(t, filepath.Join(t.TempDir(), "zone"), zoneText(1))
 			n := startNode(t, ours, primaryConf(file, port))
 			eventually(t, "our zone", func() bool { return serial(n.address()) == 1 })
@@ -363,7 +343,7 @@ func TestTransfer_fromOthers(t *testing.T) {
 		t.Run(p.program, func(t *testing.T) {
 			path := tool(t, p.program)
 			dir := t.TempDir()
-			port, ours := freePort(t), freePort(t)
+			port, ours := port.Free(t), port.Free(t)
 			write(t, filepath.Join(dir, "zone"), zoneText(1))
 			conf, args := p.primary(dir, port, ours)
 			args[slices.Index(args, "CONF")] = write(t, filepath.Join(dir, "conf"), conf)
@@ -420,8 +400,8 @@ func TestTransfer_overTLS(t *testing.T) {
 	path := tool(t, "named")
 	cert, key := certificates(t, "xot.test")
 	file := write(t, filepath.Join(t.TempDir(), "zone"), zoneText(1))
-	first, secure := freePort(t), freePort(t)
-	theirs, theirSecure, last := freePort(t), freePort(t), freePort(t)
+	first, secure := port.Free(t), port.Free(t)
+	theirs, theirSecure, last := port.Free(t), port.Free(t), port.Free(t)
 	text := fmt.Sprintf("listen:\n  dns: [127.0.0.1:%d]\n  tls: [127.0.0.1:%d]\n  certificate: %s\n  key: %s\n", first, secure, cert, key)
 	n := startNode(t, first, text+primaryConf(file, theirs))
 	eventually(t, "our zone", func() bool { return serial(n.address()) == 1 })
@@ -461,7 +441,7 @@ func TestTransfer_overTLS(t *testing.T) {
 func TestTransfer_digReadsThem(t *testing.T) {
 	dig, kdig := tool(t, "dig"), tool(t, "kdig")
 	file := write(t, filepath.Join(t.TempDir(), "zone"), zoneText(1))
-	n := startNode(t, freePort(t), primaryConf(file, freePort(t)))
+	n := startNode(t, port.Free(t), primaryConf(file, port.Free(t)))
 	eventually(t, "our zone", func() bool { return serial(n.address()) == 1 })
 	write(t, file, zoneText(2))
 	if err := n.Reload(t.Context(), true); err != nil {

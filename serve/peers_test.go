@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"anyu/dns/wire"
 	"anyu/dns/zone"
 	"anyu/event"
+	"anyu/house/port"
 	"anyu/serve"
 	"anyu/serve/filter"
 )
@@ -54,12 +54,7 @@ func (p peer) start(t *testing.T, zone, file string) string {
 		t.Skipf("SKIPPED: %s is not installed", p.name)
 	}
 	dir := t.TempDir()
-	l, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.LocalAddr().(*net.UDPAddr).Port
-	l.Close()
+	port := port.Free(t)
 	file, _ = filepath.Abs(file)
 	conf, args := p.args(dir, zone, file, port)
 	if err := os.WriteFile(filepath.Join(dir, "conf"), []byte(conf), 0o644); err != nil {

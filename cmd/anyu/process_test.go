@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"anyu/house/port"
 )
 
 // binary builds anyu once for all tests of this package.
@@ -66,24 +68,10 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// freePort finds a port that is free for UDP and TCP.
-func freePort(t testing.TB) string {
+// freeAddress is a place for a server.
+func freeAddress(t testing.TB) string {
 	t.Helper()
-	for range 50 {
-		u, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := u.LocalAddr().String()
-		l, err := net.Listen("tcp", address)
-		u.Close()
-		if err == nil {
-			l.Close()
-			return address
-		}
-	}
-	t.Fatal("no free port")
-	return ""
+	return fmt.Sprintf("127.0.0.1:%d", port.Free(t))
 }
 
 const testZone = "$TTL 3600\n@ SOA ns hostmaster %d 7200 3600 1209600 300\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.%d\n"
@@ -104,7 +92,7 @@ func writeZone(t testing.TB, dir string, serial, octet int) string {
 // serve starts anyu and waits until it is ready.
 func serve(t testing.TB, data string, args ...string) *process {
 	t.Helper()
-	p := &process{dns: freePort(t), http: freePort(t), data: data, out: &output{}, ended: make(chan struct{})}
+	p := &process{dns: freeAddress(t), http: freeAddress(t), data: data, out: &output{}, ended: make(chan struct{})}
 	p.Cmd = exec.Command(anyu(t), append([]string{"serve", "--dns", p.dns, "--http", p.http, "--data", data}, args...)...)
 	p.Stdout, p.Stderr, p.Dir = p.out, p.out, t.TempDir()
 	if err := p.Start(); err != nil {
