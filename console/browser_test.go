@@ -46,7 +46,7 @@ func newBrowser(t *testing.T, w *world) *browser {
 	}
 	allocated, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocated)
-	limited, end := context.WithTimeout(ctx, 90*time.Second)
+	limited, end := context.WithTimeout(ctx, 180*time.Second)
 	b := &browser{ctx: limited, root: w.server.URL}
 	t.Cleanup(func() {
 		chromedp.Cancel(ctx) // waits until it has left its folder
@@ -57,7 +57,11 @@ func newBrowser(t *testing.T, w *world) *browser {
 	err = chromedp.Listen(limited, func(e any) {
 		switch e := e.(type) {
 		case *runtime.EventExceptionThrown:
-			b.complain("exception: " + e.ExceptionDetails.Text)
+			text := "exception: " + e.ExceptionDetails.Text
+			if o := e.ExceptionDetails.Exception; o != nil {
+				text += " " + o.Description
+			}
+			b.complain(text)
 		case *runtime.EventConsoleAPICalled:
 			if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
 				b.complain("console: " + string(e.Args[0].Value))
@@ -91,6 +95,7 @@ func (b *browser) run(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 func (b *browser) open(t *testing.T, path string) {
 	t.Helper()
 	b.run(t, chromedp.Navigate(b.root+path), chromedp.WaitReady[chromedp.CSS]("main"))
+	b.until(t, "loading "+path, `document.readyState === "complete"`) // styles too: before them, things stand elsewhere and clicks miss
 }
 
 func (b *browser) text(t *testing.T, script string) string {
@@ -111,13 +116,13 @@ func eval[T any](t *testing.T, b *browser, script string) T {
 // until waits for a script to be true.
 func (b *browser) until(t *testing.T, what, script string) {
 	t.Helper()
-	for range 100 {
+	for range 300 {
 		if eval[bool](t, b, script) {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	t.Fatalf("%s did not happen; complaints %q", what, b.problems)
+	t.Fatalf("%s did not happen at %s; complaints %q", what, b.text(t, "location.href"), b.problems)
 }
 
 func allPages(w *world) []string {

@@ -10,7 +10,9 @@
 
   // --- live: the server sends parts of the page, which are put in the place of the old ones without losing focus
   const ageBox = $(".age"), pause = $("#pause");
-  let at = Number(body.dataset.at), source = null, paused = store.get("paused") === "1", zooming = false;
+  let at = Number(body.dataset.at), source = null, paused = store.get("paused") === "1", pressed = false;
+  // While a button is down nothing is replaced: a click whose press and release meet different elements is lost.
+  for (const [name, value] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false]]) addEventListener(name, () => { pressed = value; }, true);
 
   const morph = (old, fresh) => {
     if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) { old.replaceWith(fresh); return; }
@@ -38,7 +40,7 @@
     const address = new URL(body.dataset.live, location);
     source = new EventSource("/live" + address.search);
     source.onmessage = e => {
-      if (paused || zooming) return;
+      if (paused || pressed) return;
       const u = JSON.parse(e.data);
       at = u.at;
       u.parts.forEach(put);
@@ -108,7 +110,7 @@
         if (!cross) {
           cross = document.createElementNS(svgNS, "line");
           cross.setAttribute("class", "cross"); cross.dataset.own = "";
-          cross.setAttribute("y2", $("svg.lines", other).getAttribute("height"));
+          cross.setAttribute("y2", $("svg.lines", other)?.getAttribute("height") ?? 0);
           other.append(cross);
         }
         cross.setAttribute("x1", percent); cross.setAttribute("x2", percent);
@@ -160,16 +162,15 @@
     box.setAttribute("class", "chosen"); box.setAttribute("height", $("svg.lines", plot).getAttribute("height")); box.setAttribute("width", "0"); box.dataset.own = "";
     plot.append(box);
     drag = { plot, box, x: e.clientX, from: stepAt(plot, e.clientX), to: stepAt(plot, e.clientX), moved: false };
-    zooming = true;
   });
   document.addEventListener("pointerup", () => {
     if (!drag) return;
     const { plot, box, from, to, moved } = drag;
-    drag = null; zooming = false; box.remove();
+    drag = null; box.remove();
     if (moved) zoom(plot, Math.min(from, to), Math.max(from, to) + 1);
     else open(plot, from, from + 1);
   });
-  document.addEventListener("pointercancel", () => { drag?.box.remove(); drag = null; zooming = false; });
+  document.addEventListener("pointercancel", () => { drag?.box.remove(); drag = null; });
   document.addEventListener("click", e => { // the pieces' own links are for pages without script
     if (e.target.closest?.("svg.x a") && !e.target.closest(".mark")) e.preventDefault();
   });
