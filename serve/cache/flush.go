@@ -1,0 +1,42 @@
+package cache
+
+import (
+	"sync/atomic"
+
+	"anyu/dns/wire"
+)
+
+// Flush forgets all entries of a name, with subtree also those below it, and returns how many there were. Denials of the zones concerned
+// go too.
+func (c *Cache) Flush(name wire.Name, subtree bool) int {
+	lower := wire.Name(name.AppendLower(nil))
+	n := c.denials.flush(lower, subtree)
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for _, r := range s.rings {
+			for _, seg := range r.queue {
+				s.walk(seg, func(_, _ uint64, slot *atomic.Uint64, e entry) {
+					owner := keyName(e.key())
+					if string(owner) == string(lower) || subtree && owner.IsSubdomainOf(lower) {
+						s.forget(slot, e)
+						n++
+					}
+				})
+			}
+		}
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// FlushAll forgets everything.
+func (c *Cache) FlushAll() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.clear()
+		s.mu.Unlock()
+	}
+	c.denials.clear()
+}

@@ -1,0 +1,257 @@
+package cache
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// segmentSize: small enough that dropping one (a few thousand entries looked up) holds a writer for well under a millisecond.
+	segmentSize = 256 << 10
+	minSegments = 8
+	// trialShare is the part of the room that is for entries that were not used again yet, where others need the rest.
+	trialShare = 5
+	// survivorShare: at most so much of a dropped segment moves on, so that dropping always gains room.
+	survivors = segmentSize / 4 * 3
+	// indexShare is the part of the room the index may take.
+	indexShare = 6
+)
+
+// segment is octets that entries are appended to. What is written once is never changed; fill is the writer's.
+type segment struct {
+	gen  uint16
+	id   uint16
+	fill int
+	data []byte
+}
+
+// ring is a queue of segments, oldest first; the last is the one being filled.
+type ring struct{ queue []*segment }
+
+const (
+	trial = iota // entries as they come
+	kept         // entries that were used
+)
+
+// shard is a part of the store with a lock for its writers.
+type shard struct {
+	index atomic.Pointer[index]
+
+	mu      sync.Mutex
+	secret  *secret
+	budget  int64
+	stale   uint32
+	rings   [2]ring
+	free    []uint16 // numbers of segments that may be used again
+	gens    []uint16 // of each number: the last one given
+	entries int
+	count   [kinds]int
+	live    int64
+	evicted uint64
+	scratch []byte // where an entry is put together
+
+	_            [64]byte // counters of readers apart from what writers use
+	hits, misses atomic.Uint64
+	_            [64]byte
+}
+
+// clear forgets everything. Generations go on: a reader may hold a slot of before.
+func (s *shard) clear() {
+	segments := minSegments
+	if old := s.index.Load(); old != nil {
+		segments = len(old.segments)
+	}
+	s.index.Store(newIndex(firstBuckets, segments))
+	s.rings = [2]ring{}
+	s.free = s.free[:0]
+	for id := range s.gens {
+		s.free = append(s.free, uint16(id))
+	}
+	s.entries, s.live, s.count = 0, 0, [kinds]int{}
+}
+
+func (s *shard) segments() int { return len(s.rings[trial].queue) + len(s.rings[kept].queue) }
+
+func (s *shard) bytes() int64 {
+	return int64(s.segments())*segmentSize + s.index.Load().bytes()
+}
+
+// room is how many segments there may be. One is left out for survivors of a segment that is being dropped.
+func (s *shard) room() int {
+	n := (s.budget-s.index.Load().bytes())/segmentSize - 1
+	return int(min(max(n, minSegments), maxID-1))
+}
+
+// fit drops segments until there are no more than the room allows.
+func (s *shard) fit() {
+	for now := uint32(0); s.segments() > s.room(); {
+		s.drop(now)
+	}
+}
+
+// store writes an entry that begins with a header and makes its key lead to it. False means that it is too long.
+func (s *shard) store(h uint64, e entry, now uint32) bool {
+	if len(e) > MaxEntry {
+		return false
+	}
+	for len(e)%4 != 0 {
+		e = append(e, 0)
+	}
+	binary.LittleEndian.PutUint16(e, uint16(len(e)>>2))
+	value := s.write(trial, e, now, h)
+	s.place(h, e, value)
+	return true
+}
+
+// write appends an entry to a ring and returns the value of its slot. With the ring kept, whose entries come from a segment that is being
+// dropped, no room is made.
+func (s *shard) write(r int, e entry, now uint32, h uint64) uint64 {
+	q := &s.rings[r].queue
+	if n := len(*q); n == 0 || (*q)[n-1].fill+len(e) > segmentSize {
+		for r == trial && s.segments() >= s.room() {
+			s.drop(now)
+		}
+		*q = append(*q, s.open())
+	}
+	seg := (*q)[len(*q)-1]
+	off := seg.fill
+	seg.fill += copy(seg.data[off:], e)
+	return h>>tagShift<<tagShift | uint64(seg.id)<<idShift | uint64(seg.gen)<<genShift | uint64(off>>2)<<offsetShift
+}
+
+// open makes a segment under a number nobody has.
+func (s *shard) open() *segment {
+	var id uint16
+	if n := len(s.free); n > 0 {
+		id = s.free[n-1]
+		s.free = s.free[:n-1]
+	} else {
+		id = uint16(len(s.gens))
+		s.gens = append(s.gens, 0)
+	}
+	s.gens[id] = s.gens[id]%maxGen + 1
+	seg := &segment{gen: s.gens[id], id: id, data: make([]byte, segmentSize)}
+	ix := s.index.Load()
+	if int(id) >= len(ix.segments) {
+		wider := &index{slots: ix.slots, mask: ix.mask, segments: make([]atomic.Pointer[segment], 2*len(ix.segments))}
+		for i := range ix.segments {
+			wider.segments[i].Store(ix.segments[i].Load())
+		}
+		ix = wider
+		s.index.Store(ix)
+	}
+	ix.segments[id].Store(seg)
+	return seg
+}
+
+// drop gives up the oldest segment of the trial, or, when the trial is small, of the kept ones. Entries used since they came are kept.
+func (s *shard) drop(now uint32) {
+	r := trial
+	if n := len(s.rings[trial].queue); len(s.rings[kept].queue) > 1 && n <= max(2, s.room()/trialShare) {
+		r = kept
+	}
+	seg := s.rings[r].queue[0]
+	s.rings[r].queue = s.rings[r].queue[1:]
+	moved := 0
+	s.walk(seg, func(h, value uint64, slot *atomic.Uint64, e entry) {
+		used := slot.Load()&usedBit != 0
+		usable := e.usable(now, s.stale)
+		if used && usable && moved+len(e) <= survivors {
+			moved += len(e)
+			slot.Store(s.write(kept, e, now, h))
+			return
+		}
+		if usable {
+			s.evicted++
+		}
+		s.forget(slot, e)
+	})
+	s.index.Load().segments[seg.id].Store(nil)
+	s.free = append(s.free, seg.id)
+}
+
+// walk calls yield for each entry of a segment that can be found.
+func (s *shard) walk(seg *segment, yield func(h, value uint64, slot *atomic.Uint64, e entry)) {
+	for off := 0; off < seg.fill; {
+		e := entry(seg.data[off:])
+		e = e[:e.size()]
+		h := s.secret.hash(e.kind(), e.key())
+		value := h>>tagShift<<tagShift | uint64(seg.id)<<idShift | uint64(seg.gen)<<genShift | uint64(off>>2)<<offsetShift
+		if slot := s.index.Load().slotOf(h, value); slot != nil {
+			yield(h, value, slot, e)
+		}
+		off += len(e)
+	}
+}
+
+// forget takes an entry out of the index.
+func (s *shard) forget(slot *atomic.Uint64, e entry) {
+	slot.Store(0)
+	s.entries--
+	s.count[e.kind()]--
+	s.live -= int64(e.size())
+}
+
+// place makes the key of e lead to value.
+func (s *shard) place(h uint64, e entry, value uint64) {
+	ix := s.index.Load()
+	s.live += int64(e.size())
+	if slot, old := ix.find(h, e.kind(), e.key()); slot != nil {
+		s.live -= int64(old.size())
+		// What is asked for often stays so when it is renewed.
+		slot.Store(value | slot.Load()&usedBit)
+		return
+	}
+	if s.entries*8 >= len(ix.slots)*5 && ix.bytes()*2 <= s.budget/indexShare {
+		ix = s.grow(ix)
+	}
+	slot := ix.empty(h)
+	if slot == nil {
+		slot = s.evict(ix, h)
+	}
+	slot.Store(value)
+	s.entries++
+	s.count[e.kind()]++
+}
+
+// grow doubles the index. Entries that find no place in it are lost, which is rare at this load.
+func (s *shard) grow(old *index) *index {
+	ix := &index{slots: make([]atomic.Uint64, 2*len(old.slots)), mask: old.mask*2 + 1, segments: old.segments}
+	for i := range old.slots {
+		v := old.slots[i].Load()
+		if v&^usedBit == 0 {
+			continue
+		}
+		e := old.entryAt(v)
+		if slot := ix.empty(s.secret.hash(e.kind(), e.key())); slot != nil {
+			slot.Store(v)
+		} else {
+			s.forget(&old.slots[i], e)
+		}
+	}
+	s.index.Store(ix)
+	return ix
+}
+
+// evict frees a slot among those a hash may have: one that was not used, else any, and then the others count as not used.
+func (s *shard) evict(ix *index, h uint64) *atomic.Uint64 {
+	first := h & ix.mask &^ 1 * bucketSlots
+	slots := ix.slots[first:][:2*bucketSlots]
+	start := int(h >> tagShift) // any start that differs from key to key
+	victim := &slots[start%len(slots)]
+	for i := range slots {
+		if slot := &slots[(start+i)%len(slots)]; slot.Load()&usedBit == 0 {
+			victim = slot
+			break
+		}
+	}
+	if victim.Load()&usedBit != 0 {
+		for i := range slots {
+			slots[i].Store(slots[i].Load() &^ usedBit)
+		}
+	}
+	s.forget(victim, ix.entryAt(victim.Load()))
+	s.evicted++
+	return victim
+}
