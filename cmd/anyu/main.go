@@ -37,6 +37,7 @@ func commands() []command {
 		{"user", "add NAME | list | remove NAME", "accounts of the console", runUser},
 		{"backup", "DIR", "copy the data folder's state into DIR", runBackup},
 		{"restore", "DIR", "put a backup into an empty data folder", runRestore},
+		{"lab", "replay FILE|DIR...", "run scenarios in a simulated Internet", runLab},
 		{"version", "", "print the version", runVersion},
 	}
 }
