@@ -157,7 +157,7 @@ func (r *run) carry(a *asking) {
 	d := delivery{at: r.now + int64(latency)}
 	switch msg, e := r.deckardReply(a); {
 	case msg == nil && e == nil:
-		in.Kind = Broken
+		in.Kind = Failed
 		d.what = fmt.Sprintf("UNREACHABLE #%d: no server has the address %s", a.ID, a.To)
 	case msg == nil:
 		r.tracef("  . the entry of line %d does not answer #%d", e.Line, a.ID)

@@ -32,11 +32,11 @@ type Counts struct {
 
 func (c *Counts) add(s Status) {
 	switch s {
-	case Passed:
+	case StatusPassed:
 		c.Passed++
-	case Failed:
+	case StatusFailed:
 		c.Failed++
-	case Skipped:
+	case StatusSkipped:
 		c.Skipped++
 	}
 }
@@ -70,7 +70,7 @@ func (p *Report) Add(r Result) {
 			fmt.Fprintln(p.Out, r.Detail)
 		}
 	}
-	if r.Status != Passed || p.Verbose {
+	if r.Status != StatusPassed || p.Verbose {
 		fmt.Fprintln(p.Out, r.text())
 	}
 }

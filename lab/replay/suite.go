@@ -36,9 +36,9 @@ type Status string
 
 // Statuses.
 const (
-	Passed  Status = "passed"
-	Failed  Status = "failed"
-	Skipped Status = "skipped"
+	StatusPassed  Status = "passed"
+	StatusFailed  Status = "failed"
+	StatusSkipped Status = "skipped"
 )
 
 // Result is what came of one file.
@@ -118,7 +118,7 @@ func (s *Suite) file(ctx context.Context, file string) Result {
 	start := time.Now()
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return Result{File: file, Status: Failed, Reason: err.Error()}
+		return Result{File: file, Status: StatusFailed, Reason: err.Error()}
 	}
 	limit := s.Limit
 	if limit <= 0 {
@@ -132,7 +132,7 @@ func (s *Suite) file(ctx context.Context, file string) Result {
 	select {
 	case r = <-done:
 	case <-time.After(limit + limit/10 + time.Second): // the run itself looks at ctx between rounds; this is for one that hangs inside
-		r = Result{File: file, Status: Failed, Reason: fmt.Sprintf("the system did not come back within %s", limit)}
+		r = Result{File: file, Status: StatusFailed, Reason: fmt.Sprintf("the system did not come back within %s", limit)}
 	}
 	r.Elapsed = time.Since(start)
 	return r
@@ -140,11 +140,11 @@ func (s *Suite) file(ctx context.Context, file string) Result {
 
 // Scenario runs one scenario from its text.
 func (s *Suite) Scenario(ctx context.Context, file string, text []byte) (r Result) {
-	r = Result{File: file, Status: Passed}
+	r = Result{File: file, Status: StatusPassed}
 	var trace bytes.Buffer
 	defer func() {
 		if p := recover(); p != nil {
-			r.Status, r.Reason, r.Detail = Failed, fmt.Sprintf("panic: %v", p), string(debug.Stack())
+			r.Status, r.Reason, r.Detail = StatusFailed, fmt.Sprintf("panic: %v", p), string(debug.Stack())
 		}
 		r.Trace = trace.Bytes()
 	}()
@@ -171,12 +171,12 @@ func (r *Result) fill(err error) {
 	switch {
 	case err == nil:
 	case errors.As(err, &skip):
-		r.Status, r.Reason = Skipped, skip.Cause
+		r.Status, r.Reason = StatusSkipped, skip.Cause
 	case errors.As(err, &fail):
-		r.Status, r.Line, r.Step, r.Reason, r.Detail = Failed, fail.Line, fail.Step, fail.Reason, fail.Detail
+		r.Status, r.Line, r.Step, r.Reason, r.Detail = StatusFailed, fail.Line, fail.Step, fail.Reason, fail.Detail
 	case errors.As(err, &syntax):
-		r.Status, r.Line, r.Reason = Failed, syntax.Line, syntax.Text
+		r.Status, r.Line, r.Reason = StatusFailed, syntax.Line, syntax.Text
 	default:
-		r.Status, r.Reason = Failed, err.Error()
+		r.Status, r.Reason = StatusFailed, err.Error()
 	}
 }

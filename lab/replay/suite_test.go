@@ -21,7 +21,7 @@ func TestSuite_tellsGoodFromBad(t *testing.T) {
 	suite.Run(context.Background(), list, func(r replay.Result) {
 		report.Add(r)
 		name := r.File[strings.LastIndexByte(r.File, '/')+1:]
-		passed[name] = passed[name] || r.Status == replay.Passed
+		passed[name] = passed[name] || r.Status == replay.StatusPassed
 		if strings.HasPrefix(r.Reason, "panic") {
 			t.Errorf("%s: %s\n%s", r.File, r.Reason, r.Detail)
 		}

@@ -38,7 +38,7 @@ const (
 	Client   InputKind = iota // a message of a client: From, TCP, Msg
 	Reply                     // a message of a server: ID (of the Send), From, TCP, Msg; More when the stream goes on
 	TimedOut                  // testbound only, ID: no reply came to this Send in any try; Unusable: one came that is no reply
-	Broken                    // ID: the connection was closed, or the address cannot be reached
+	Failed                    // ID: the connection was closed, or the address cannot be reached
 	Wake                      // Timer is due
 	Flush                     // the message of Question leaves the cache
 	Expire                    // the message of Question expired 3 s ago, its RRsets did not
@@ -46,7 +46,7 @@ const (
 )
 
 func (k InputKind) String() string {
-	return [...]string{"client", "reply", "timeout", "broken", "wake", "flush", "expire", "rtt"}[k]
+	return [...]string{"client", "reply", "timeout", "failed", "wake", "flush", "expire", "rtt"}[k]
 }
 
 // Input is something that happens to the System.
@@ -75,7 +75,7 @@ type OutputKind uint8
 // Outputs.
 const (
 	// Send puts a query to a server: ID (unique in the run), To, TCP, Msg. In Unbound's cut it stays outstanding until a Reply
-	// (without More), TimedOut or Broken with its ID came or it is cancelled. In Deckard's cut it is one datagram, or one message
+	// (without More), TimedOut or Failed with its ID came or it is cancelled. In Deckard's cut it is one datagram, or one message
 	// on a stream; silence is noticed by the System's own timer.
 	Send OutputKind = iota
 	// Cancel says that a Send is of no interest any more: ID.

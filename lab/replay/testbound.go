@@ -163,7 +163,7 @@ func (r *run) outcome(s *Step) error {
 		r.handle(Input{Kind: TimedOut, ID: a.ID, From: a.To, TCP: a.TCP})
 	case StepError:
 		r.tracef("ERROR #%d", a.ID)
-		r.handle(Input{Kind: Broken, ID: a.ID, From: a.To, TCP: a.TCP})
+		r.handle(Input{Kind: Failed, ID: a.ID, From: a.To, TCP: a.TCP})
 	default:
 		r.deliver(a, s.Entry, "step")
 	}

@@ -44,7 +44,7 @@ func (s *walker) Handle(now int64, in replay.Input) []replay.Output {
 			return nil
 		}
 		return s.ask(&walk{client: in, query: q, qname: q.Records[0][0].Name, to: s.root()})
-	case replay.Reply, replay.TimedOut, replay.Broken:
+	case replay.Reply, replay.TimedOut, replay.Failed:
 		w := s.tasks[in.ID]
 		delete(s.tasks, in.ID)
 		if w == nil {
