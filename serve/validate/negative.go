@@ -14,6 +14,7 @@ func (c *call) negative(r *Response) Result {
 		return c.unchecked(r, "YXDOMAIN without the DNAME that explains it")
 	}
 	var why verdict
+	tried := false
 	for _, signer := range deniers(r, name) {
 		z := c.zone(signer)
 		switch {
@@ -30,13 +31,13 @@ func (c *call) negative(r *Response) Result {
 		if res != nil {
 			return *res
 		}
-		why = worse(why, v)
+		why, tried = worse(why, v), true
 		if c.spent {
 			break
 		}
 	}
-	if c.spent {
-		return c.whole(r, why)
+	if tried {
+		return c.whole(r, why) // a signed zone has spoken, and not said enough
 	}
 	return c.undenied(r, name, why)
 }
