@@ -12,16 +12,19 @@ const (
 	minSegments = 8
 	// trialShare is the part of the room that is for entries that were not used again yet, where others need the rest.
 	trialShare = 5
-	// survivorShare: at most so much of a dropped segment moves on, so that dropping always gains room.
+	// generous drops in a row let everything move on that was used; after them only survivors octets of a segment do, so that room is
+	// gained and a writer is not held for long.
+	generous  = 4
 	survivors = segmentSize / 4 * 3
 	// indexShare is the part of the room the index may take.
-	indexShare = 6
+	indexShare = 4
 )
 
 // segment is octets that entries are appended to. What is written once is never changed; fill is the writer's.
 type segment struct {
 	gen  uint16
 	id   uint16
+	kept bool
 	fill int
 	data []byte
 }
@@ -85,8 +88,8 @@ func (s *shard) room() int {
 
 // fit drops segments until there are no more than the room allows.
 func (s *shard) fit() {
-	for now := uint32(0); s.segments() > s.room(); {
-		s.drop(now)
+	for s.segments() > s.room() {
+		s.drop(0, survivors)
 	}
 }
 
@@ -109,10 +112,14 @@ func (s *shard) store(h uint64, e entry, now uint32) bool {
 func (s *shard) write(r int, e entry, now uint32, h uint64) uint64 {
 	q := &s.rings[r].queue
 	if n := len(*q); n == 0 || (*q)[n-1].fill+len(e) > segmentSize {
-		for r == trial && s.segments() >= s.room() {
-			s.drop(now)
+		for i := 0; r == trial && s.segments() >= s.room(); i++ {
+			limit := segmentSize
+			if i >= generous {
+				limit = survivors
+			}
+			s.drop(now, limit)
 		}
-		*q = append(*q, s.open())
+		*q = append(*q, s.open(r == kept))
 	}
 	seg := (*q)[len(*q)-1]
 	off := seg.fill
@@ -121,7 +128,7 @@ func (s *shard) write(r int, e entry, now uint32, h uint64) uint64 {
 }
 
 // open makes a segment under a number nobody has.
-func (s *shard) open() *segment {
+func (s *shard) open(isKept bool) *segment {
 	var id uint16
 	if n := len(s.free); n > 0 {
 		id = s.free[n-1]
@@ -131,7 +138,7 @@ func (s *shard) open() *segment {
 		s.gens = append(s.gens, 0)
 	}
 	s.gens[id] = s.gens[id]%maxGen + 1
-	seg := &segment{gen: s.gens[id], id: id, data: make([]byte, segmentSize)}
+	seg := &segment{gen: s.gens[id], id: id, kept: isKept, data: make([]byte, segmentSize)}
 	ix := s.index.Load()
 	if int(id) >= len(ix.segments) {
 		wider := &index{slots: ix.slots, mask: ix.mask, segments: make([]atomic.Pointer[segment], 2*len(ix.segments))}
@@ -145,8 +152,9 @@ func (s *shard) open() *segment {
 	return seg
 }
 
-// drop gives up the oldest segment of the trial, or, when the trial is small, of the kept ones. Entries used since they came are kept.
-func (s *shard) drop(now uint32) {
+// drop gives up the oldest segment of the trial, or, when the trial is small, of the kept ones. Entries used since they came are
+// kept, up to limit octets.
+func (s *shard) drop(now uint32, limit int) {
 	r := trial
 	if n := len(s.rings[trial].queue); len(s.rings[kept].queue) > 1 && n <= max(2, s.room()/trialShare) {
 		r = kept
@@ -157,7 +165,7 @@ func (s *shard) drop(now uint32) {
 	s.walk(seg, func(h, value uint64, slot *atomic.Uint64, e entry) {
 		used := slot.Load()&usedBit != 0
 		usable := e.usable(now, s.stale)
-		if used && usable && moved+len(e) <= survivors {
+		if used && usable && moved+len(e) <= limit {
 			moved += len(e)
 			slot.Store(s.write(kept, e, now, h))
 			return
@@ -203,7 +211,7 @@ func (s *shard) place(h uint64, e entry, value uint64) {
 		slot.Store(value | slot.Load()&usedBit)
 		return
 	}
-	if s.entries*8 >= len(ix.slots)*5 && ix.bytes()*2 <= s.budget/indexShare {
+	if s.entries*2 >= len(ix.slots) && ix.bytes()*2 <= s.budget/indexShare {
 		ix = s.grow(ix)
 	}
 	slot := ix.empty(h)
@@ -234,19 +242,27 @@ func (s *shard) grow(old *index) *index {
 	return ix
 }
 
-// evict frees a slot among those a hash may have: one that was not used, else any, and then the others count as not used.
+// evict frees a slot among those a hash may have: the best of one whose entry was not used and is on trial, one that was not used, any. If
+// all were used the others now count as not used.
 func (s *shard) evict(ix *index, h uint64) *atomic.Uint64 {
 	first := h & ix.mask &^ 1 * bucketSlots
 	slots := ix.slots[first:][:2*bucketSlots]
-	start := int(h >> tagShift) // any start that differs from key to key
-	victim := &slots[start%len(slots)]
+	start := int(h >> tagShift) // differs from key to key
+	victim, best := (*atomic.Uint64)(nil), -1
 	for i := range slots {
-		if slot := &slots[(start+i)%len(slots)]; slot.Load()&usedBit == 0 {
-			victim = slot
-			break
+		slot := &slots[(start+i)%len(slots)]
+		v, worth := slot.Load(), 0
+		if v&usedBit == 0 {
+			worth = 1
+			if seg := ix.segments[v>>idShift&maxID].Load(); seg != nil && !seg.kept {
+				worth = 2
+			}
+		}
+		if worth > best {
+			victim, best = slot, worth
 		}
 	}
-	if victim.Load()&usedBit != 0 {
+	if best == 0 {
 		for i := range slots {
 			slots[i].Store(slots[i].Load() &^ usedBit)
 		}
