@@ -34,7 +34,7 @@ anyu/lab/internet:   anyu/dns/* anyu/event anyu/serve anyu/serve/*
 anyu/console:        anyu/event anyu/dns/wire anyu/watch/* anyu/console/*
 anyu/console/*:      anyu/event anyu/dns/wire anyu/watch/* anyu/console/*
 anyu/node:           anyu/*
-anyu/cmd/anyu:       anyu/config anyu/node anyu/dns/* anyu/console/*
+anyu/cmd/anyu:       anyu/lab/* anyu/config anyu/node anyu/dns/* anyu/console/*
 anyu/bench/*:
 anyu/house/*:
 anyu/house:

@@ -1,10 +1,11 @@
 // Package serve turns a query into an answer. This file orders the steps and is the one place that emits event.Query:
 //
-//	listen -> read -> fast -> filter -> authority | local | identity | transfer -> reply -> event
+//	listen -> read -> fast -> filter -> cache | authority | local | identity | transfer -> reply -> event
+//	                                    deferred: pending -> resolve -> Finish -> reply -> event
 //
 // The package promises: a reply for every well-formed query unless a filter says drop, the same bytes whether the answer
-// was compiled or made anew, no allocation and no lock on the way. It refuses recursion (the next issue brings it): names
-// outside the zones are REFUSED with a reason.
+// was compiled or made anew, no allocation and no lock on the way. What it cannot answer at once is deferred to a Resolver, for
+// clients that may use recursion; others are REFUSED with a reason.
 //
 // Limits today: UPDATE is refused; a TSIG is checked on transfers, NOTIFY and SOA queries only.
 package serve
@@ -44,12 +45,15 @@ type Worker struct {
 	zone   uint32 // event number
 	rcode  wire.Rcode
 	limit  int
-	keyed  bool // the table of finished answers was asked, and holds the key of this query
+	// recursive: the client wants recursion, and may have it.
+	recursive bool
+	keyed     bool // the table of finished answers was asked, and holds the key of this query
 
 	// Room for one answer.
 	builder   wire.Builder
 	authority authority.Responder
 	lower     [wire.MaxName + 1]byte
+	packetKey [wire.MaxName + 8]byte
 	cookieBuf [filter.CookieSize]byte
 	obs       event.Query
 }
@@ -77,7 +81,7 @@ func (w *Worker) Answer(msg []byte, from *listen.Client, out []byte) int {
 	}
 	w.begin()
 	n := w.answer(verdict, out)
-	if n != listen.Stream {
+	if n >= 0 {
 		w.emit(n, out)
 	}
 	return n
@@ -88,7 +92,7 @@ func (w *Worker) begin() {
 	w.table, w.config = w.server.table.Load(), w.server.config.Load()
 	w.reason, w.via, w.zone, w.rcode = event.NoReason, event.FromError, 0, wire.NoError
 	w.limit = reply.Limit(&w.q, w.from.Transport == event.UDP, w.config.Payload)
-	w.cookie, w.keyed = filter.NoCookie, false
+	w.cookie, w.keyed, w.recursive = filter.NoCookie, false, false
 	w.opt = reply.OPT{
 		Present: w.q.HasEDNS, Payload: w.config.Payload, DO: w.q.DO, Keepalive: -1, Expire: -1, Reason: reply.NoReason,
 	}
@@ -147,6 +151,12 @@ func (w *Worker) question(out []byte) int {
 	}
 	if n, ok := w.compiled(out); ok {
 		return n
+	}
+	w.recursive = w.mayRecurse()
+	if w.recursive {
+		if n, ok := w.cached(out); ok {
+			return n
+		}
 	}
 	return w.fromZone(out)
 }

@@ -29,6 +29,8 @@ type Config struct {
 	Rate *filter.Rate
 	// Keepalive is the idle time told to clients over TCP and TLS (RFC 7828).
 	Keepalive time.Duration
+	// Recursion answers what no zone here does; nil refuses it.
+	Recursion *Recursion
 }
 
 // identity is the text for a name in class CH, "" for none.
@@ -104,6 +106,9 @@ func (s *Server) Change(c Change) {
 		c.Put[i].Number = s.names.ID(wire.Name(c.Put[i].Name.AppendLower(nil)).String())
 	}
 	s.table.Store(s.table.Load().with(c))
+	if r := s.config.Load().Recursion; r != nil {
+		r.forget(c)
+	}
 }
 
 // Allow gives zones new lists of who may ask and leaves what they hold alone, also where a transfer changes it at this moment.

@@ -20,6 +20,9 @@ const (
 // fromZone answers from the closest zone that holds the name: one of ours, else one of those that are always there.
 func (w *Worker) fromZone(out []byte) int {
 	i := w.table.find(w.q.Name, w.q.Type, w.lower[:0])
+	if i < 0 && w.recursive {
+		return w.deferred(out)
+	}
 	if i < 0 {
 		w.via = event.FromPolicy
 		return w.fail(out, wire.Refused, reasonNotAuthoritative, "not our zone")
@@ -50,6 +53,9 @@ func (w *Worker) build(out []byte, i int) int {
 	w.builder.Reserve(w.opt.Size())
 	r := w.authority.Respond(z.Zone, w.q.Name, w.q.Type, w.q.DO, w.from.Transport != event.UDP, &w.builder)
 	w.rcode = r.Rcode
+	if w.recursive && !r.AA && r.Rcode == wire.NoError {
+		return w.deferred(out) // a referral: who asked for recursion wants to know what is behind it (RFC 1034, Section 4.3.1)
+	}
 	if n, limited := w.limited(out, w.kind(r.Rcode, r.AA), w.limitName(&r, z)); limited {
 		return n
 	}

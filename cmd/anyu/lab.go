@@ -26,7 +26,7 @@ func runLab(args []string, std streams) int {
 // runReplay runs .rpl scenarios against the resolver.
 func runReplay(args []string, std streams) int {
 	f := flag.NewFlagSet("anyu lab replay", flag.ContinueOnError)
-	suite := replay.Suite{System: resolverUnderTest}
+	suite := replay.Suite{System: replay.NewSubject}
 	report := replay.Report{Out: std.out}
 	f.BoolVar(&report.JSON, "json", false, "one JSON object a line for each file, the counts last")
 	f.BoolVar(&report.Family, "family", false, "also count by family, the file names' first word")
@@ -65,9 +65,3 @@ func runReplay(args []string, std streams) int {
 	}
 	return done
 }
-
-// errNoResolver stands until the resolver is joined here.
-var errNoResolver = errors.New("the resolver is not joined to the runner yet")
-
-// resolverUnderTest makes the resolver that the scenarios drive.
-func resolverUnderTest(replay.Settings) (replay.System, error) { return nil, errNoResolver }

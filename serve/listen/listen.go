@@ -27,9 +27,16 @@ type Client struct {
 	Local     netip.AddrPort  // the address that was asked
 	Transport event.Transport // how
 	Arrived   int64           // ns since 1970, when the receive call returned
+	// Later makes ready for a reply that is sent after Answer has returned Deferred. It may be called once, by Answer; nil where the
+	// transport cannot.
+	Later func() Replier
 	// ServerName is the name the client asked for in TLS (SNI); empty without.
 	ServerName string
 }
+
+// Replier sends the reply to a Deferred message, to whoever asked and from where it was asked. Reply is called exactly once, by any goroutine; an empty message means that there is no
+// reply. It does not keep the message.
+type Replier interface{ Reply(msg []byte) }
 
 // What an Answerer returns instead of a length.
 const (

@@ -1,0 +1,248 @@
+package serve
+
+import (
+	"bytes"
+	"net/netip"
+
+	"anyu/dns/dnssec"
+	"anyu/dns/message"
+	"anyu/dns/wire"
+	"anyu/event"
+	"anyu/serve/cache"
+	"anyu/serve/filter"
+	"anyu/serve/listen"
+	"anyu/serve/resolve"
+)
+
+// Recursion is what a server needs to resolve for clients.
+type Recursion struct {
+	// Allow lists who may. Default: loopback. An open resolver is a weapon (RFC 5358).
+	Allow filter.ACL
+	// Snoop lets those who may recurse ask without RD for what is in the cache.
+	Snoop bool
+	Cache *cache.Cache
+	// Resolver takes over what is not in the cache.
+	Resolver Resolver
+}
+
+// Resolver finds answers. Resolve takes a query over and has it finished with Worker.Finish, exactly once, later, by another goroutine; false means that
+// there is too much to do. Prefetch renews an answer that will expire soon, and never waits.
+type Resolver interface {
+	Resolve(d *Deferred) bool
+	Prefetch(q message.Question, cd bool)
+}
+
+// forget drops from the cache what a change of zones makes untrue.
+func (r *Recursion) forget(c Change) {
+	for _, z := range c.Put {
+		if !z.Local {
+			r.Cache.Flush(z.Name, true)
+		}
+	}
+	for _, name := range c.Remove {
+		r.Cache.Flush(name, true)
+	}
+}
+
+// Deferred is a query whose answer is still to be found.
+type Deferred struct {
+	Question message.Question
+	CD       bool
+	Client   netip.Addr
+	Trusted  bool // the address is proved, by a cookie or a stream
+	Arrived  int64
+
+	query   []byte
+	from    listen.Client
+	replier listen.Replier
+	cookie  filter.CookieState
+}
+
+const (
+	flagsDO = 1
+	flagsCD = 2
+)
+
+// mayRecurse tells whether the client asks for recursion and may have it.
+func (w *Worker) mayRecurse() bool {
+	r := w.config.Recursion
+	return r != nil && (w.q.Flags&wire.FlagRD != 0 || r.Snoop) && r.Allow.Contains(w.from.Remote.Addr())
+}
+
+// variant is which of the finished forms of an answer the client gets.
+func (w *Worker) variant() uint8 {
+	v := uint8(0)
+	if w.q.DO {
+		v |= flagsDO
+	}
+	if w.q.Flags&wire.FlagCD != 0 {
+		v |= flagsCD
+	}
+	return v
+}
+
+// cached answers from the cache of finished packets.
+func (w *Worker) cached(out []byte) (n int, ok bool) {
+	r := w.config.Recursion
+	key := cache.AppendKey(w.packetKey[:0], message.Question{Name: w.q.Name, Type: w.q.Type, Class: w.q.Class}, w.variant())
+	p, ok := r.Cache.Packet(key, w.now)
+	if !ok {
+		return 0, false
+	}
+	if p.Reason != event.NoReason {
+		w.reason, w.opt.Reason, w.opt.Text = p.Reason, p.Reason, ""
+		if len(p.Text) > 0 {
+			w.opt.Text = string(p.Text) // failures only
+		}
+	}
+	if w.q.End+len(p.Body)+w.opt.Size() > w.limit {
+		w.explain(event.NoReason, "")
+		return 0, false // the slow path truncates
+	}
+	w.via, w.rcode = event.FromCache, p.Rcode
+	if n, limited := w.limited(out, filter.Positive, w.q.Name); limited {
+		return n, true
+	}
+	if p.PrefetchAt != 0 && w.now/1e9 >= p.PrefetchAt {
+		r.Resolver.Prefetch(w.questionOf(), w.q.Flags&wire.FlagCD != 0)
+	}
+	copy(out[wire.HeaderSize:w.q.End], w.msg[wire.HeaderSize:w.q.End])
+	n = len(p.Append(out[:w.q.End:len(out)], w.now))
+	h := wire.Header{ID: w.q.ID, Flags: w.replyFlags(p.Rcode, p.Security), QD: 1, AN: p.AN, NS: p.NS, AR: p.AR}
+	return w.finish(out, n, h), true
+}
+
+// replyFlags of a resolver's answer. RFC 6840, Section 5.8: AD goes to who asks for it, by AD or DO; Section 5.9: CD is copied.
+func (w *Worker) replyFlags(rcode wire.Rcode, s dnssec.Security) uint16 {
+	f := wire.FlagQR | wire.FlagRA | w.q.Flags&(wire.FlagRD|wire.FlagCD) | uint16(rcode&15)
+	if s == dnssec.Secure && (w.q.DO || w.q.Flags&wire.FlagAD != 0) {
+		f |= wire.FlagAD
+	}
+	return f
+}
+
+func (w *Worker) questionOf() message.Question {
+	return message.Question{Name: bytes.Clone(w.q.Name), Type: w.q.Type, Class: w.q.Class}
+}
+
+// deferred hands the query to the resolver.
+func (w *Worker) deferred(out []byte) int {
+	r := w.config.Recursion
+	w.via = event.FromRecursion
+	if w.q.Flags&wire.FlagRD == 0 && !r.Snoop {
+		return w.fail(out, wire.Refused, reasonNotAuthoritative, "")
+	}
+	d := &Deferred{
+		Question: w.questionOf(), CD: w.q.Flags&wire.FlagCD != 0, Client: w.from.Remote.Addr(), Arrived: w.now,
+		Trusted: w.from.Transport != event.UDP || w.cookie == filter.ValidCookie,
+		query:   bytes.Clone(w.msg), from: *w.from, cookie: w.cookie,
+	}
+	if w.from.Later == nil {
+		return w.fail(out, wire.ServFail, reasonNotSupported, "this transport cannot wait for an answer")
+	}
+	d.replier = w.from.Later()
+	d.from.Later = nil
+	if !r.Resolver.Resolve(d) {
+		n := w.fail(out, wire.ServFail, reasonNotReady, "too many questions at a time")
+		w.emit(n, out)
+		d.replier.Reply(out[:n])
+	}
+	return listen.Deferred
+}
+
+// Finish writes the reply to a query that was deferred, and sends it. nil is no reply. The worker is one that answers no other
+// queries at the time; out has room for listen.MaxMessage octets.
+func (w *Worker) Finish(now int64, d *Deferred, a *resolve.Answer, out []byte) {
+	w.msg, w.from, w.now = d.query, &d.from, now
+	if w.q.Read(d.query) != wire.Good {
+		d.replier.Reply(nil)
+		return
+	}
+	w.begin()
+	w.via = event.FromRecursion
+	n := 0
+	if a != nil {
+		n = w.resolved(a, out)
+	}
+	w.emit(n, out)
+	d.replier.Reply(out[:n])
+}
+
+// resolved writes what was found.
+func (w *Worker) resolved(a *resolve.Answer, out []byte) int {
+	switch {
+	case a.Stale:
+		w.via = event.FromStale
+	case a.Cached:
+		w.via = event.FromCache
+	}
+	w.rcode = a.Rcode
+	if a.Reason != event.NoReason {
+		w.explain(a.Reason, a.Text)
+	}
+	kind := filter.Positive
+	if a.Rcode != wire.NoError {
+		kind = filter.Failure
+	}
+	if n, limited := w.limited(out, kind, w.q.Name); limited {
+		return n
+	}
+	if w.q.End+w.opt.Size() > w.limit {
+		w.opt.Text = ""
+	}
+	whole := w.records(a, out)
+	b := &w.builder
+	n := b.Len()
+	h := wire.Header{ID: w.q.ID, Flags: w.replyFlags(a.Rcode, a.Security), QD: 1,
+		AN: uint16(b.Count(wire.Answers)), NS: uint16(b.Count(wire.Authorities)), AR: uint16(b.Count(wire.Additionals))}
+	if whole {
+		w.keepPacket(a, h, out[w.q.End:n])
+	} else {
+		h.Flags |= wire.FlagTC
+	}
+	return w.finish(out, n, h)
+}
+
+// records puts the sections into the builder. False means that the answer did not fit; what is missing of the additional section
+// does not matter (RFC 2181, Section 9).
+func (w *Worker) records(a *resolve.Answer, out []byte) (whole bool) {
+	b := &w.builder
+	b.Reset(out[:w.limit:len(out)])
+	b.Question(w.q.Name, w.q.Type, w.q.Class)
+	b.Reserve(w.opt.Size())
+	start := b.Mark()
+	for _, section := range []struct {
+		sets []*message.RRset
+		at   wire.Section
+	}{{a.Answer, wire.Answers}, {a.Authority, wire.Authorities}, {a.Additional, wire.Additionals}} {
+		for _, s := range section.sets {
+			if !w.q.DO && s.Type != w.q.Type && (s.Type == wire.TypeNSEC || s.Type == wire.TypeNSEC3 || s.Type == wire.TypeRRSIG) {
+				continue // RFC 4035, Section 3.2.1
+			}
+			if !s.Put(b, section.at, s.TTL, w.q.DO) && section.at != wire.Additionals {
+				b.Back(start)
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// prefetchShare is which part of an answer's life is left when it is renewed (a tenth, as others do).
+const prefetchShare = 10
+
+// keepPacket lets the next who asks the same be answered at once.
+func (w *Worker) keepPacket(a *resolve.Answer, h wire.Header, body []byte) {
+	now := w.now / 1e9
+	life := a.Expires - now
+	if life <= 0 || a.Stale || w.config.Recursion == nil {
+		return
+	}
+	p := &cache.Packet{Body: body, Flags: h.Flags, AN: h.AN, NS: h.NS, AR: h.AR, Rcode: a.Rcode, Reason: a.Reason, Text: []byte(a.Text), Security: a.Security,
+		PrefetchAt: a.Expires - life/prefetchShare}
+	if life < prefetchShare {
+		p.PrefetchAt = 0
+	}
+	key := cache.AppendKey(w.packetKey[:0], a.Question, w.variant())
+	w.config.Recursion.Cache.PutPacket(key, p, uint32(min(life, 1<<31-1)), w.now)
+}

@@ -1,0 +1,231 @@
+package resolve
+
+import (
+	"net/netip"
+
+	"anyu/dns/dnssec"
+	"anyu/dns/message"
+	"anyu/dns/wire"
+	"anyu/event"
+	"anyu/serve/cache"
+)
+
+// Answer is what a client is to be told, before it is written for it: all records, whether signed or not.
+type Answer struct {
+	Question   message.Question
+	Rcode      wire.Rcode
+	Security   dnssec.Security
+	Reason     uint16 // RFC 8914, or event.NoReason
+	Text       string
+	Answer     []*message.RRset
+	Authority  []*message.RRset
+	Additional []*message.RRset
+	Expires    int64 // seconds since 1970: what a cache may keep it until
+	Stale      bool  // from records that have expired (RFC 8767)
+	Cached     bool  // no server was asked
+	Sends      int   // questions sent to servers
+	Trace      []Step
+}
+
+func failure(reason uint16, text string) *Answer {
+	return &Answer{Rcode: wire.ServFail, Security: dnssec.Indeterminate, Reason: reason, Text: text}
+}
+
+// answer follows the chain from the question to its end: RFC 1034, Section 5.3.3, step 4c, each link an answer of its own with
+// its own chain of trust (RFC 4035, Section 5).
+func (t *task) answer(q message.Question) *Answer {
+	a := &Answer{Question: q, Security: dnssec.Secure, Reason: event.NoReason, Expires: 1 << 40}
+	defer func() { a.Sends, a.Cached, a.Trace = t.spent.sends, t.spent.sends == 0, t.trace }()
+	name := q.Name
+	for range MaxChain + 1 {
+		l := t.link(message.Question{Name: name, Type: q.Type, Class: q.Class}, true)
+		a.add(l, t.e.config.Minimal)
+		if l.Rcode == wire.ServFail {
+			t.blame(a)
+			return a
+		}
+		next := aliasOf(l, name, q.Type)
+		if next == nil {
+			if q.Type == wire.TypeAAAA && t.config.DNS64.IsValid() {
+				t.dns64(a, l, name)
+			}
+			return a
+		}
+		if seen(a.Answer, next) {
+			return a // a loop: what was found is the answer, as others do (servers.md 5.2, case 40)
+		}
+		name = next
+	}
+	chained := failure(reasonOther, "the chain of CNAME and DNAME records is longer than allowed")
+	chained.Question = q
+	a = chained
+	return a
+}
+
+// aliasOf returns the name where a link leads on to, or nil where it is the end.
+func aliasOf(l *cache.Answer, name wire.Name, t wire.Type) wire.Name {
+	if t == wire.TypeCNAME || t == wire.TypeANY || l.Rcode == wire.YXDomain || len(l.Answer) == 0 {
+		return nil
+	}
+	if message.Find(l.Answer, name, t) != nil {
+		return nil
+	}
+	if s := message.Find(l.Answer, name, wire.TypeCNAME); s != nil && len(s.Data) > 0 {
+		return message.Target(s.Data[0])
+	}
+	return nil
+}
+
+// seen tells whether the chain has come by a name already.
+func seen(chain []*message.RRset, name wire.Name) bool {
+	for _, s := range chain {
+		if s.Type == wire.TypeCNAME && s.Name.Equal(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// add appends a link to the chain. What the chain says of its security is what its worst link says.
+func (a *Answer) add(l *cache.Answer, minimal bool) {
+	a.Rcode, a.Reason, a.Text = l.Rcode, l.Reason, l.Text
+	a.Security = min(a.Security, l.Security)
+	a.Expires = min(a.Expires, l.Expires)
+	a.Stale = a.Stale || l.Stale
+	a.Answer = merge(a.Answer, l.Answer)
+	proofs := a.Authority[:0]
+	for _, s := range a.Authority { // of earlier links only the proofs count: that no closer name matched a wildcard
+		if s.Type == wire.TypeNSEC || s.Type == wire.TypeNSEC3 {
+			proofs = append(proofs, s)
+		}
+	}
+	a.Authority = merge(proofs, l.Authority)
+	a.Additional = merge(nil, l.Additional)
+	if minimal && len(l.Answer) > 0 && l.Rcode == wire.NoError {
+		a.minimise(l)
+	}
+}
+
+// minimise leaves out what an answer can do without: name servers, and everything additional but what service records lead to.
+func (a *Answer) minimise(l *cache.Answer) {
+	kept := make([]*message.RRset, 0, len(a.Authority))
+	for _, s := range a.Authority {
+		if s.Type != wire.TypeNS {
+			kept = append(kept, s)
+		}
+	}
+	a.Authority = kept
+	a.Additional = nil
+}
+
+func merge(to, from []*message.RRset) []*message.RRset {
+	for _, s := range from {
+		if message.Find(to, s.Name, s.Type) == nil {
+			to = append(to, s)
+		}
+	}
+	return to
+}
+
+// blame makes a failure say only what a client is to know of it.
+func (t *task) blame(a *Answer) {
+	if a.Reason == reasonLimit {
+		a.Reason = reasonOther
+	}
+	if !t.opts.CD {
+		a.Answer, a.Authority, a.Additional = nil, nil, nil
+	}
+}
+
+// dns64 makes AAAA records from A records where there are none (RFC 6147, Section 5.1).
+func (t *task) dns64(a *Answer, l *cache.Answer, name wire.Name) {
+	if l.Rcode == wire.NXDomain || len(l.Answer) > 0 || l.Security == dnssec.Bogus || t.opts.CD {
+		return // Section 5.5: a client that checks itself is given what is there
+	}
+	four := t.link(message.Question{Name: name, Type: wire.TypeA, Class: wire.ClassIN}, true)
+	set := message.Find(four.Answer, name, wire.TypeA)
+	if set == nil || four.Rcode != wire.NoError {
+		return
+	}
+	made := &message.RRset{Name: set.Name, Type: wire.TypeAAAA, Class: set.Class, TTL: set.TTL}
+	if soa := findType(l.Authority, wire.TypeSOA); soa != nil {
+		made.TTL = min(made.TTL, soa.TTL) // Section 5.1.7
+	}
+	for _, d := range set.Data {
+		if len(d) == 4 {
+			made.Data = append(made.Data, embed(t.config.DNS64, [4]byte(d)))
+		}
+	}
+	a.Answer = append(a.Answer, made)
+	a.Authority, a.Additional = nil, nil
+	a.Security = min(a.Security, dnssec.Insecure) // synthesised: no signature is over it
+	a.Expires = min(a.Expires, four.Expires)
+}
+
+// embed puts an IPv4 address into a prefix of 32 to 96 bits (RFC 6052, Section 2.2: bits 64 to 71 are zero).
+func embed(prefix netip.Prefix, four [4]byte) []byte {
+	b := prefix.Masked().Addr().As16()
+	at := prefix.Bits() / 8
+	for _, o := range four {
+		if at == 8 {
+			at++
+		}
+		b[at] = o
+		at++
+	}
+	return b[:]
+}
+
+func findType(section []*message.RRset, t wire.Type) *message.RRset {
+	for _, s := range section {
+		if s.Type == t {
+			return s
+		}
+	}
+	return nil
+}
+
+// Now is the time of the call in hand.
+func (e *Engine) Now() int64 { return e.now }
+
+// reasonStaleNX is the code for a denial that has expired (RFC 8914, Section 4.20).
+const reasonStaleNX = 19
+
+// Stale puts an answer together from what the cache has, expired or not, asking nobody (RFC 8767, Section 4). Its records have
+// the TTL ttl, 30 s if that is 0. nil: something is missing, or was found bogus.
+func (e *Engine) Stale(now int64, q message.Question, cd bool, ttl uint32) *Answer {
+	if ttl == 0 {
+		ttl = 30
+	}
+	variant := uint8(validated)
+	if cd || e.Validator == nil {
+		variant = raw
+	}
+	a := &Answer{Question: q, Security: dnssec.Secure, Stale: true, Cached: true, Expires: now/second + int64(ttl)}
+	name := q.Name
+	for range MaxChain + 1 {
+		l, ok := e.Cache.StaleAnswer(message.Question{Name: name, Type: q.Type, Class: q.Class}, variant, now)
+		if !ok || l.Rcode == wire.ServFail || l.Security == dnssec.Bogus {
+			return nil
+		}
+		a.add(l, e.config.Minimal)
+		next := aliasOf(l, name, q.Type)
+		if next == nil || seen(a.Answer, next) {
+			break
+		}
+		name = next
+	}
+	a.Reason, a.Text, a.Stale = reasonStale, "", true
+	if a.Rcode == wire.NXDomain {
+		a.Reason = reasonStaleNX
+	}
+	a.Expires = now/second + int64(ttl)
+	for _, section := range [...][]*message.RRset{a.Answer, a.Authority, a.Additional} {
+		for i, s := range section {
+			c := s.Copy()
+			c.TTL = ttl
+			section[i] = c
+		}
+	}
+	return a
+}

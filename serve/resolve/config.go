@@ -1,0 +1,147 @@
+package resolve
+
+import (
+	"net/netip"
+
+	"anyu/dns/message"
+	"anyu/dns/wire"
+)
+
+// Config is what an engine resolves with. It does not change; Engine.Configure takes another one.
+type Config struct {
+	Hints []Host // root servers, to start from (RFC 9609)
+	Prime bool   // ask the hints for the root's name servers first
+	Zones []Zone // answered by configured servers
+	Local Local  // zones held here; nil: none
+
+	Minimise bool // QNAME minimisation (RFC 9156)
+	IPv4     bool // ask servers over IPv4
+	IPv6     bool
+	Ahead    int // name servers whose addresses are looked up before they are needed
+
+	// KeepPromiscuous keeps NS records nobody asked for in the answers (CVE-2025-11411). Only to compare with others.
+	KeepPromiscuous bool
+	// Private addresses are removed from answers, except below PrivateNames (DNS rebinding).
+	Private      []netip.Prefix
+	PrivateNames []wire.Name
+	// Forbidden tells which addresses are never asked: loopback, multicast, our own (CVE-2026-50251). nil: none is forbidden.
+	Forbidden func(netip.Addr) bool
+	// Minimal leaves out the authority and additional records that an answer can do without.
+	Minimal bool
+	// DNS64 makes AAAA records from A records (RFC 6147) with this prefix; the zero Prefix: not.
+	DNS64 netip.Prefix
+	// BelowNX believes that below a name that does not exist nothing does (RFC 8020).
+	BelowNX bool
+	// Aggressive use of NSEC and NSEC3 (RFC 8198).
+	Aggressive bool
+	// OfZone bounds the questions to servers under way for one zone; 0: not bounded. Tasks bounds all resolutions; 0: MaxTasks.
+	OfZone int
+	Tasks  int
+	// Failed: seconds that a failure is remembered (RFC 9520, Section 3.2: 1 to 300).
+	Failed uint32
+	// MaxTTL, MinTTL and NegativeTTL bound what servers say of how long to keep things, seconds; 0: 86,400, 0 and 3,600.
+	MaxTTL, MinTTL, NegativeTTL uint32
+	// Tries bounds how often a silent server is asked; 0: MaxTries.
+	Tries int
+}
+
+func (c *Config) maxTasks() int {
+	if c.Tasks > 0 {
+		return c.Tasks
+	}
+	return MaxTasks
+}
+
+func (c *Config) maxTTL() uint32 {
+	if c.MaxTTL > 0 {
+		return c.MaxTTL
+	}
+	return 86400
+}
+
+func (c *Config) negativeTTL() uint32 {
+	if c.NegativeTTL > 0 {
+		return c.NegativeTTL
+	}
+	return 3600
+}
+
+func (c *Config) tries() int {
+	if c.Tries > 0 {
+		return c.Tries
+	}
+	return MaxTries
+}
+
+func (c *Config) failed() uint32 {
+	if c.Failed > 0 {
+		return c.Failed
+	}
+	return 5
+}
+
+// Host is a name server with its addresses.
+type Host struct {
+	Name      wire.Name
+	Addresses []netip.AddrPort
+}
+
+// Zone is answered by configured servers instead of those that the parent names.
+type Zone struct {
+	Name    wire.Name
+	Forward bool // the servers are resolvers (RD is set); else they are authoritative (a stub zone)
+	First   bool // when they do not answer, resolve as if the zone were not configured
+	Prime   bool // ask a stub's servers for the zone's name servers first
+	Hosts   []Host
+	// Upstreams are servers that are spoken to in another way than DNS over UDP and TCP. Hosts come after them.
+	Upstreams []*Upstream
+	Stream    bool // over TCP only
+}
+
+// Protocol of an upstream.
+type Protocol uint8
+
+const (
+	Plain Protocol = iota // UDP, and TCP where needed
+	TLS                   // RFC 7858
+	HTTPS                 // RFC 8484
+	QUIC                  // RFC 9250
+)
+
+// Upstream is a server with the way to speak to it.
+type Upstream struct {
+	Address  netip.AddrPort
+	Protocol Protocol
+	Name     string // of its certificate; empty: any certificate will do (opportunistic, RFC 7858, Section 4.1)
+	Path     string // with HTTPS
+}
+
+// Local is zones held here, which are asked instead of their servers: the local root (RFC 8806), our own zones.
+type Local interface {
+	// Closest returns the apex of the closest zone held at or above a name.
+	Closest(name wire.Name) (apex wire.Name, ok bool)
+	// Ask answers as the zone's server would. nil: the zone cannot be used now.
+	Ask(apex wire.Name, q message.Question) *message.Message
+}
+
+// zoneFor returns the closest configured zone at or above a name, or nil.
+func (c *Config) zoneFor(name wire.Name) *Zone {
+	var best *Zone
+	for i := range c.Zones {
+		z := &c.Zones[i]
+		if name.IsSubdomainOf(z.Name) && (best == nil || len(z.Name) > len(best.Name)) {
+			best = z
+		}
+	}
+	return best
+}
+
+// configuredBelow tells whether a configured zone lies at or below a name.
+func (c *Config) configuredBelow(name wire.Name) bool {
+	for i := range c.Zones {
+		if c.Zones[i].Name.IsSubdomainOf(name) {
+			return true
+		}
+	}
+	return false
+}

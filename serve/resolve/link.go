@@ -1,0 +1,338 @@
+package resolve
+
+import (
+	"anyu/dns/dnssec"
+	"anyu/dns/message"
+	"anyu/dns/wire"
+	"anyu/event"
+	"anyu/serve/cache"
+	"anyu/serve/validate"
+)
+
+// Variants of what the cache keeps of one question.
+const (
+	validated  = 0 // checked, as far as there are trust anchors
+	raw        = 1 // as a server gave it
+	delegation = 2 // the name servers that a parent names for a zone, with their glue (question: the zone, NS)
+)
+
+// link answers one question without following aliases: from the cache, else from servers, and validated unless checked is false.
+// It never returns nil; what fails is SERVFAIL with a reason.
+func (t *task) link(q message.Question, checked bool) *cache.Answer {
+	checked = checked && t.e.Validator != nil && !t.opts.CD
+	variant := uint8(raw)
+	if checked {
+		variant = validated
+	}
+	if a := t.cached(q, variant); a != nil {
+		t.note(Step{Kind: StepCache, Question: q, Zone: q.Name, Rcode: a.Rcode})
+		return a
+	}
+	if t.depth > MaxDepth {
+		return t.fail(q, reasonLimit, "looking up name servers needs too many other name servers")
+	}
+	key := string(append(q.Name.AppendLower(nil), byte(q.Type>>8), byte(q.Type), variant))
+	t.depth++
+	a := t.once(key, func() *cache.Answer {
+		if checked {
+			return t.secured(q)
+		}
+		return t.fetched(q)
+	})
+	t.depth--
+	if a == nil {
+		return t.fail(q, reasonLimit, "name servers depend on each other in a circle at "+q.Name.String())
+	}
+	return a
+}
+
+// cached looks for the answer where no server need be asked.
+func (t *task) cached(q message.Question, variant uint8) *cache.Answer {
+	e := t.e
+	if t.opts.Refresh && t.depth == 0 {
+		return nil
+	}
+	if a, ok := e.Cache.Answer(q, variant, e.now); ok {
+		return a
+	}
+	if a := t.alias(q, variant); a != nil {
+		return a
+	}
+	if a := t.belowNX(q, variant); a != nil {
+		return a
+	}
+	if variant == validated && t.config.Aggressive && t.mayDeny(q) {
+		if a, ok := e.Cache.Deny(q, e.now); ok {
+			return a
+		}
+	}
+	return nil
+}
+
+// mayDeny tells whether proofs of a zone above may speak for a name: not where a configured zone answers for it.
+func (t *task) mayDeny(q message.Question) bool {
+	z := t.config.zoneFor(q.Name)
+	return z == nil || z.Name.Equal(wire.Root())
+}
+
+// alias answers from a CNAME at the name, or a DNAME above it, that is known from another question.
+func (t *task) alias(q message.Question, variant uint8) *cache.Answer {
+	if q.Type == wire.TypeCNAME || q.Type == wire.TypeANY || q.Type == wire.TypeDS {
+		return nil
+	}
+	least := dnssec.Unchecked
+	if variant == validated {
+		least = dnssec.Indeterminate
+	}
+	if s, ok := t.e.Cache.RRset(q.Name, wire.TypeCNAME, t.e.now); ok && s.Trust >= cache.TrustAnswer && s.Security >= least && !wildcard(s.Set) {
+		return t.made(q, s, s.Set)
+	}
+	if len(q.Name) <= 1 {
+		return nil
+	}
+	for up := q.Name.Parent(); len(up) > 1; up = up.Parent() {
+		s, ok := t.e.Cache.RRset(up, wire.TypeDNAME, t.e.now)
+		if !ok || s.Trust < cache.TrustAnswer || s.Security < least || wildcard(s.Set) {
+			continue
+		}
+		if c := synthesise(q.Name, s.Set); c != nil {
+			return t.made(q, s, s.Set, c)
+		}
+	}
+	return nil
+}
+
+func (t *task) made(q message.Question, e cache.Entry, sets ...*message.RRset) *cache.Answer {
+	return &cache.Answer{Question: q, Answer: sets, Security: e.Security, Reason: event.NoReason, Stored: e.Stored, Expires: e.Expires}
+}
+
+// wildcard tells whether a signature says that an RRset was made from a wildcard: then it holds only together with a proof.
+func wildcard(s *message.RRset) bool {
+	for _, d := range s.Sigs {
+		if len(d) > 3 && int(d[3]) < dnssec.LabelsOf(s.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// belowNX answers with the NXDOMAIN of a name above (RFC 8020, Section 2), if that was proved: one server's unsigned word
+// should not hide a whole subtree. A configured zone below goes on (CVE-2026-44687).
+func (t *task) belowNX(q message.Question, variant uint8) *cache.Answer {
+	if !t.config.BelowNX || len(q.Name) <= 1 {
+		return nil
+	}
+	z := t.config.zoneFor(q.Name)
+	for up := q.Name.Parent(); len(up) > 1; up = up.Parent() {
+		if z != nil && z.Name.IsSubdomainOf(up) {
+			return nil
+		}
+		for _, qt := range [...]wire.Type{q.Type, wire.TypeA} {
+			a, ok := t.e.Cache.Answer(message.Question{Name: up, Type: qt, Class: q.Class}, variant, t.e.now)
+			if ok && a.Rcode == wire.NXDomain && a.Security == dnssec.Secure && len(a.Answer) == 0 {
+				c := *a
+				c.Question = q
+				return &c
+			}
+		}
+	}
+	return nil
+}
+
+// fail makes a failure and remembers it (RFC 9520, Section 3.2), unless it is this resolution's own exhaustion.
+func (t *task) fail(q message.Question, reason uint16, text string) *cache.Answer {
+	t.note(Step{Kind: StepFail, Question: q, Zone: q.Name, Text: text})
+	return &cache.Answer{Question: q, Rcode: wire.ServFail, Security: dnssec.Indeterminate, Reason: reason, Text: text, Stored: t.e.now / second, Expires: t.e.now/second + int64(t.config.failed())}
+}
+
+const second = int64(1e9)
+
+// fetched asks the servers, and keeps what they said.
+func (t *task) fetched(q message.Question) *cache.Answer {
+	r, err := t.iterate(q, nil)
+	if err != nil {
+		a := t.fail(q, err.reason, err.Error())
+		if err.reason != reasonLimit {
+			t.e.Cache.PutAnswer(a, raw, t.config.failed(), t.e.now)
+		}
+		return a
+	}
+	var first *cache.Answer
+	for i, l := range r.links(q) {
+		a := &cache.Answer{Question: l.Question, Rcode: l.Rcode, AA: r.aa, Security: dnssec.Unchecked, Reason: event.NoReason, Answer: l.Answer, Authority: l.Authority, Additional: l.Additional}
+		t.keep(a, raw)
+		t.keepSets(a, r)
+		if i == 0 {
+			first = a
+		}
+	}
+	return first
+}
+
+// keepSets files the RRsets of an answer by themselves, for other questions.
+func (t *task) keepSets(a *cache.Answer, r *reply) {
+	trust := cache.TrustAnswer
+	if r.aa {
+		trust = cache.TrustAuthAnswer
+	}
+	for _, s := range a.Answer {
+		if len(s.Data) > 0 {
+			t.e.Cache.PutRRset(s, trust, a.Security, t.e.now)
+		}
+	}
+	for _, s := range a.Additional {
+		if s.Type == wire.TypeA || s.Type == wire.TypeAAAA {
+			t.e.Cache.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now)
+		}
+	}
+}
+
+// keep puts an answer into the cache for as long as it holds.
+func (t *task) keep(a *cache.Answer, variant uint8) {
+	ttl := t.ttl(a)
+	a.Stored, a.Expires = t.e.now/second, t.e.now/second+int64(ttl)
+	if ttl > 0 {
+		t.e.Cache.PutAnswer(a, variant, ttl, t.e.now)
+	}
+}
+
+// bogusTTL is how long data that does not validate is not asked for again (RFC 4035, Section 4.7: the BAD cache).
+const bogusTTL = 60
+
+// ttl is how long an answer holds: the least of its records, or what the SOA says of an answer without any (RFC 2308, Section 5).
+func (t *task) ttl(a *cache.Answer) uint32 {
+	ttl := uint32(1 << 31)
+	for _, s := range a.Answer {
+		ttl = min(ttl, s.TTL)
+	}
+	if len(a.Answer) == 0 || a.Rcode != wire.NoError {
+		negative := t.config.failed() // without SOA it may not be kept (Section 5); a little, so that nobody makes us ask at will
+		if soa := findType(a.Authority, wire.TypeSOA); soa != nil && len(soa.Data) > 0 {
+			negative = min(soa.TTL, message.SOAMinimum(soa.Data[0]), t.config.negativeTTL())
+		}
+		ttl = min(ttl, negative)
+	}
+	for _, s := range a.Authority {
+		if s.Type == wire.TypeNSEC || s.Type == wire.TypeNSEC3 {
+			ttl = min(ttl, s.TTL)
+		}
+	}
+	if a.Security == dnssec.Bogus {
+		ttl = min(ttl, bogusTTL)
+	}
+	return ttl
+}
+
+// secured is fetched and validated. Where a server's answer does not validate, others are asked: it may be only that one which is broken
+// or attacked.
+func (t *task) secured(q message.Question) *cache.Answer {
+	e := t.e
+	var avoid []server
+	var last *cache.Answer
+	for range MaxBogus + 1 {
+		r, known := t.rawReply(q, avoid)
+		if r == nil {
+			if last != nil {
+				return last
+			}
+			return known
+		}
+		var first *cache.Answer
+		for i, l := range r.links(q) {
+			a := t.check(l)
+			a.AA = r.aa
+			if i == 0 {
+				first = a
+			}
+			if a.Security == dnssec.Bogus {
+				break // what hangs on a bad link is not looked at
+			}
+			t.keep(a, validated)
+			t.keepSets(a, r)
+		}
+		if first.Security != dnssec.Bogus {
+			return first
+		}
+		last = first
+		if !r.from.Addr.IsValid() {
+			break
+		}
+		avoid = append(avoid, r.from)
+		e.Cache.FlushAnswer(q)
+	}
+	t.keep(last, validated)
+	return last
+}
+
+// rawReply gets what a server says: from the cache where it was needed unchecked before, else by asking. Without a reply it
+// returns the failure.
+func (t *task) rawReply(q message.Question, avoid []server) (*reply, *cache.Answer) {
+	if len(avoid) == 0 && !t.opts.Refresh {
+		if a, ok := t.e.Cache.Answer(q, raw, t.e.now); ok {
+			if a.Rcode == wire.ServFail {
+				return nil, a
+			}
+			return &reply{rcode: a.Rcode, aa: a.AA, answer: a.Answer, authority: a.Authority, additional: a.Additional}, nil
+		}
+	}
+	r, err := t.iterate(q, avoid)
+	if err != nil {
+		a := t.fail(q, err.reason, err.Error())
+		if len(avoid) == 0 && err.reason != reasonLimit {
+			t.e.Cache.PutAnswer(a, validated, t.config.failed(), t.e.now)
+		}
+		return nil, a
+	}
+	return r, nil
+}
+
+// check validates one link.
+func (t *task) check(l *validate.Response) *cache.Answer {
+	e := t.e
+	v := e.Validator.Message(e.now, l, source{t}, t.checks)
+	for _, s := range v.Steps {
+		t.note(Step{Kind: StepValidate, Question: l.Question, Zone: l.Question.Name, Text: s})
+	}
+	a := &cache.Answer{Question: l.Question, Rcode: v.Rcode, Security: v.Security, Reason: v.Reason, Text: v.Text,
+		Answer: sets(v.Answer), Authority: sets(v.Authority), Additional: sets(v.Additional)}
+	if v.Security == dnssec.Bogus {
+		a.Rcode = wire.ServFail
+	}
+	if t.config.Aggressive {
+		for _, d := range v.Denial.Sets {
+			e.Cache.PutDenial(v.Denial.Zone, d, v.Denial.SOA, e.now)
+		}
+	}
+	return a
+}
+
+func sets(checked []validate.Checked) []*message.RRset {
+	if len(checked) == 0 {
+		return nil
+	}
+	list := make([]*message.RRset, len(checked))
+	for i, c := range checked {
+		list[i] = c.Set
+	}
+	return list
+}
+
+// source brings the validator what it needs.
+type source struct{ t *task }
+
+// Fetch implements validate.Source.
+func (s source) Fetch(q message.Question) (*validate.Response, error) {
+	a := s.t.link(q, false)
+	if a.Rcode == wire.ServFail {
+		return nil, &failed{a.Reason, a.Text}
+	}
+	return &validate.Response{Question: q, Rcode: a.Rcode, Answer: a.Answer, Authority: a.Authority, Additional: a.Additional}, nil
+}
+
+// failed is a resolution that came to nothing.
+type failed struct {
+	reason uint16
+	text   string
+}
+
+func (f *failed) Error() string { return f.text }

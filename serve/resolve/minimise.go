@@ -1,0 +1,84 @@
+package resolve
+
+import (
+	"anyu/dns/message"
+	"anyu/dns/wire"
+)
+
+// minimiser decides how much of the name a zone's servers are told (RFC 9156). It is relaxed: what a server denies of a shorter
+// name is asked again in full, because servers exist that deny empty non-terminals; only signed denials end the matter, and those
+// the validator sees.
+type minimiser struct {
+	on     bool
+	q      message.Question
+	zone   wire.Name
+	labels int // of the name asked last; -1: the whole
+	steps  int
+}
+
+// next returns what to ask the servers of a zone.
+func (m *minimiser) next(zone wire.Name) message.Question {
+	if !m.on {
+		m.labels = -1
+		return m.q
+	}
+	have, want := zone.Labels(), m.q.Name.Labels()
+	if m.labels < have {
+		m.labels = have
+	}
+	add := 1
+	if m.steps >= MinimiseOneLabel { // Section 2.3: the labels that are left in equal parts over the steps that are left
+		add = max(1, (want-m.labels)/max(1, MaxMinimised-m.steps))
+	}
+	m.steps++
+	m.labels += add
+	if m.labels >= want || m.steps > MaxMinimised {
+		m.on, m.labels = false, -1
+		return m.q
+	}
+	return message.Question{Name: suffix(m.q.Name, m.labels), Type: wire.TypeA, Class: m.q.Class}
+}
+
+// full tells whether the question asked last was the whole one.
+func (m *minimiser) full() bool { return m.labels < 0 }
+
+// giveUp makes the next question the whole one.
+func (m *minimiser) giveUp() { m.on = false }
+
+// descended notes that the question asked last led to a zone below.
+func (m *minimiser) descended() {
+	if m.labels < 0 {
+		m.on = false
+	}
+}
+
+// heard takes the answer to a shorter question. end tells that it decides the whole one.
+func (m *minimiser) heard(r *reply, kind kind) (end bool) {
+	switch {
+	case kind == isAlias:
+		m.on = false // a DNAME above, or a CNAME beside names below: the whole question gets the right answer
+	case r.rcode == wire.NXDomain:
+		if signed(r.authority) {
+			return true // RFC 8020
+		}
+		m.on = false
+	}
+	return false
+}
+
+func signed(section []*message.RRset) bool {
+	for _, s := range section {
+		if (s.Type == wire.TypeNSEC || s.Type == wire.TypeNSEC3) && len(s.Sigs) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// suffix returns the last labels of a name.
+func suffix(name wire.Name, labels int) wire.Name {
+	for n := name.Labels(); n > labels; n-- {
+		name = name.Parent()
+	}
+	return name
+}

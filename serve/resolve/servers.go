@@ -1,0 +1,383 @@
+package resolve
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"anyu/dns/message"
+	"anyu/dns/wire"
+	"anyu/serve/nameserver"
+)
+
+// band is how much slower than the fastest server another may be to be asked as often: the load is shared, an attacker cannot tell
+// which server is asked, and faster ones are found again (RFC 5452, Section 4.3).
+const band = 400 * time.Millisecond
+
+// attempt is the servers of one zone being asked one question.
+type attempt struct {
+	d        *zoneCut
+	q        message.Question
+	avoid    []server
+	tried    []tries
+	empties  int
+	fallback *reply // an answer that is believed if nothing better comes
+	kind     kind
+	last     string // what went wrong last
+	silent   bool   // all that went wrong is silence
+}
+
+type tries struct {
+	server server
+	times  int
+	bad    bool // it said something that does not help
+}
+
+// askZone asks the servers of a zone, one after the other, until one says something that helps.
+func (t *task) askZone(d *zoneCut, q message.Question, avoid []server) (*reply, kind, *failed) {
+	if d.held {
+		return t.askHeld(d, q)
+	}
+	a := &attempt{d: d, q: q, avoid: avoid, silent: true}
+	for {
+		if err := t.exhausted(); err != nil {
+			return nil, 0, err
+		}
+		s, ok := t.choose(a)
+		if !ok {
+			if a.fallback != nil {
+				return a.fallback, a.kind, nil
+			}
+			if t.moreAddresses(d, q) {
+				continue
+			}
+			return nil, 0, t.nobody(a)
+		}
+		if r, k, done := t.askServer(a, s); done {
+			return r, k, nil
+		}
+	}
+}
+
+// exhausted tells which limit of the resolution is met.
+func (t *task) exhausted() *failed {
+	switch {
+	case t.spent.sends >= MaxSends:
+		return &failed{reasonLimit, fmt.Sprintf("%d questions to servers were not enough", MaxSends)}
+	case t.spent.bytes >= MaxBytes:
+		return &failed{reasonLimit, fmt.Sprintf("the answers of servers have more than %d octets", MaxBytes)}
+	case t.e.now-t.started > int64(MaxTime):
+		return &failed{reasonLimit, fmt.Sprintf("no answer within %s", MaxTime)}
+	}
+	return nil
+}
+
+// nobody says why a zone's servers gave no answer.
+func (t *task) nobody(a *attempt) *failed {
+	where := "zone " + a.d.zone.String()
+	if a.last == "" {
+		return &failed{reasonUnreachable, "no address of a name server of " + where + " can be asked"}
+	}
+	reason := uint16(reasonUnreachable)
+	if !a.silent {
+		reason = reasonNetwork
+	}
+	return &failed{reason, where + ": " + a.last}
+}
+
+// askHeld asks a zone that is held here.
+func (t *task) askHeld(d *zoneCut, q message.Question) (*reply, kind, *failed) {
+	m := t.config.Local.Ask(d.zone, q)
+	if m == nil {
+		return nil, 0, &failed{reasonInvalid, "zone " + d.zone.String() + " is held here and cannot be used now"}
+	}
+	r := t.scrub(m, q, d)
+	r.additional = m.Additional
+	return r, classify(r, m, d), nil
+}
+
+// askServer asks one server. done tells that what it said is to be used.
+func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
+	d := a.d
+	state := t.e.Servers.Look(s.Addr, d.zone, t.e.now)
+	timeout := state.RTO
+	n := a.try(s)
+	t.spent.sends++
+	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: d.stream || state.TCPOnly, Upstream: s.via, Timeout: timeout})
+	step := Step{Kind: StepAsk, Zone: d.zone, Question: a.q, Server: s.Addr, RTT: out.RTT}
+	switch out.Kind {
+	case TimedOut:
+		t.e.Servers.TimedOut(s.Addr, a.q.Type, timeout, t.e.now)
+		a.last = fmt.Sprintf("%s did not answer", s.Addr)
+		step.Text = "no answer"
+		t.note(step)
+		return nil, 0, false
+	case Unreachable:
+		t.e.Servers.Unreachable(s.Addr, t.e.now)
+		a.tried[n].bad = true
+		t.spent.sends-- // nothing was sent, so that a family that does not work does not use up the budget (servers.md 4, row 3)
+		a.last = fmt.Sprintf("%s cannot be reached", s.Addr)
+		step.Text = "cannot be reached"
+		t.note(step)
+		return nil, 0, false
+	}
+	t.e.Servers.Answered(s.Addr, a.q.Type, out.RTT, t.e.now)
+	t.spent.bytes += out.Message.Size
+	r, k, why := t.read(a, s, out.Message)
+	step.Rcode, step.Text = out.Message.Rcode, why
+	t.note(step)
+	if k == isAnswer || k == isAlias || k == isReferral {
+		return t.judge(a, s, r, k, n)
+	}
+	a.silent = false
+	a.last = fmt.Sprintf("%s: %s", s.Addr, why)
+	a.tried[n].bad = true
+	return nil, 0, false
+}
+
+// try counts an attempt at a server.
+func (a *attempt) try(s server) int {
+	for i := range a.tried {
+		if a.tried[i].server == s {
+			a.tried[i].times++
+			return i
+		}
+	}
+	a.tried = append(a.tried, tries{server: s, times: 1})
+	return len(a.tried) - 1
+}
+
+// read cleans and classifies what a server said, and remembers a server that is not fit.
+func (t *task) read(a *attempt, s server, m *message.Message) (*reply, kind, string) {
+	switch {
+	case !m.Has(wire.FlagQR) || m.Opcode() != wire.OpcodeQuery:
+		return nil, isUseless, "is not a reply"
+	case m.Questions != 1 || !m.Question.Equal(a.q):
+		return nil, isUseless, "answers another question"
+	case m.Has(wire.FlagTC):
+		return nil, isUseless, "is truncated" // over a stream, or the exchange would have gone on there
+	}
+	t.capTTL(m)
+	r := t.scrub(m, a.q, a.d)
+	r.from = s
+	k := classify(r, m, a.d)
+	zone := a.d.zone
+	switch k {
+	case isLame:
+		t.e.Servers.SetLame(s.Addr, zone, nameserver.Lame, t.e.now)
+		return r, k, "is lame for " + zone.String()
+	case isResolver:
+		t.e.Servers.SetLame(s.Addr, zone, nameserver.LameRecursive, t.e.now)
+		// Its answer is better than none, if it is one (servers.md 5.2, case 17).
+		if a.fallback == nil && len(r.answer) > 0 {
+			a.fallback, a.kind = r, isAnswer
+		}
+		return r, k, "answers as a resolver, not as a server of " + zone.String()
+	case isUseless:
+		return r, k, r.rcode.String()
+	}
+	if a.q.Type == wire.TypeDS && k == isAnswer && len(r.answer) == 0 && childSide(r, a.q.Name) {
+		return r, isUseless, "answers a question for DS from the zone below"
+	}
+	return r, k, describe(r, k)
+}
+
+// childSide tells whether a denial of DS comes from the zone whose keys it would name (RFC 4035, Section 3.1.4.1).
+func childSide(r *reply, name wire.Name) bool {
+	soa := findType(r.authority, wire.TypeSOA)
+	return soa != nil && soa.Name.Equal(name) && len(name) > 1
+}
+
+func describe(r *reply, k kind) string {
+	switch {
+	case k == isReferral:
+		return "referral"
+	case len(r.answer) > 0:
+		return fmt.Sprintf("%s, %d RRsets", r.rcode, len(r.answer))
+	case r.rcode == wire.NoError:
+		return "no such data"
+	}
+	return r.rcode.String()
+}
+
+// judge decides whether an answer is good enough, or other servers should be asked, too.
+func (t *task) judge(a *attempt, s server, r *reply, k kind, n int) (*reply, kind, bool) {
+	if a.d.signed && unsigned(r, k) && !t.opts.CD {
+		if a.fallback == nil {
+			a.fallback, a.kind = r, k
+		}
+		t.e.Servers.SetLame(s.Addr, a.d.zone, nameserver.LameDNSSEC, t.e.now)
+		a.tried[n].bad = true
+		return nil, 0, false
+	}
+	if k == isAnswer && empty(r) && a.empties < MaxEmpty {
+		a.empties++
+		if a.fallback == nil {
+			a.fallback, a.kind = r, k
+		}
+		a.tried[n].bad = true
+		return nil, 0, false
+	}
+	return r, k, true
+}
+
+// choose picks the next server: one at random among those about as fast as the fastest that is left.
+func (t *task) choose(a *attempt) (server, bool) {
+	for _, u := range a.d.upstreams {
+		if s := (server{u.Address, u}); t.left(a, s) > 0 {
+			return s, true
+		}
+	}
+	type candidate struct {
+		server server
+		rto    time.Duration
+	}
+	var room [16]candidate
+	list := room[:0]
+	best := time.Duration(1 << 62)
+	for i := range a.d.names {
+		for _, addr := range a.d.names[i].addresses {
+			s := server{Addr: addr}
+			if !t.allowed(addr.Addr()) || t.left(a, s) <= 0 {
+				continue
+			}
+			rto, ok := t.weigh(addr, a)
+			if !ok {
+				continue
+			}
+			list = append(list, candidate{s, rto})
+			best = min(best, rto)
+		}
+	}
+	n := 0
+	for _, c := range list {
+		if c.rto <= best+band {
+			list[n] = c
+			n++
+		}
+	}
+	if n == 0 {
+		return server{}, false
+	}
+	return list[t.e.random()%uint64(n)].server, true
+}
+
+// Penalties put servers behind all others without ruling them out, when they are all there is.
+const (
+	penaltyUnfit = 120 * time.Second
+	penaltyDown  = 240 * time.Second
+)
+
+// weigh gives the time that a server is expected to take.
+func (t *task) weigh(addr netip.AddrPort, a *attempt) (time.Duration, bool) {
+	s := t.e.Servers.Look(addr, a.d.zone, t.e.now)
+	rto := s.RTO
+	switch {
+	case s.LameFor(a.q.Type):
+		return 0, false
+	case s.Down || s.FamilyDown || s.Drops(a.q.Type):
+		rto += penaltyDown
+	case s.LameRecursive, s.DNSSECLame && a.d.signed:
+		rto += penaltyUnfit
+	}
+	for i := range a.tried { // spread repeated attempts
+		if a.tried[i].server.Addr == addr {
+			rto += time.Duration(a.tried[i].times) * band
+		}
+	}
+	return rto, true
+}
+
+// left is how often a server may still be asked this question.
+func (t *task) left(a *attempt, s server) int {
+	for _, v := range a.avoid {
+		if v == s {
+			return 0
+		}
+	}
+	for i := range a.tried {
+		if a.tried[i].server == s {
+			if a.tried[i].bad {
+				return 0
+			}
+			return t.config.tries() - a.tried[i].times
+		}
+	}
+	return t.config.tries()
+}
+
+func (t *task) allowed(a netip.Addr) bool {
+	if a.Is4() && !t.config.IPv4 || a.Is6() && !t.config.IPv6 {
+		return false
+	}
+	return t.config.Forbidden == nil || !t.config.Forbidden(a)
+}
+
+// moreAddresses looks up the addresses of one more name server of a zone. False: there is none left.
+func (t *task) moreAddresses(d *zoneCut, q message.Question) bool {
+	for i := range d.names {
+		n := &d.names[i]
+		if n.looked || len(n.name) == 0 {
+			continue
+		}
+		if d.looked >= MaxTargets || d.lost >= MaxTargetsFailed || t.spent.targets >= MaxTargetsOfTask || t.depth >= MaxDepth {
+			return false
+		}
+		n.looked = true
+		if n.name.IsSubdomainOf(d.zone) && len(n.addresses) > 0 && !t.reached(d) {
+			continue // it would take this very zone, none of whose servers answers
+		}
+		d.looked++
+		t.spent.targets++
+		if t.lookUp(n) {
+			return true
+		}
+		d.lost++
+	}
+	return false
+}
+
+// reached tells whether a server of the zone answered anything lately.
+func (t *task) reached(d *zoneCut) bool {
+	for i := range d.names {
+		for _, a := range d.names[i].addresses {
+			if s := t.e.Servers.Look(a, d.zone, t.e.now); s.Known && s.Timeouts == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// lookUp finds addresses of a name server that are not known yet.
+func (t *task) lookUp(n *nameServer) bool {
+	found := false
+	for _, qt := range [...]wire.Type{wire.TypeA, wire.TypeAAAA} {
+		if qt == wire.TypeA && !t.config.IPv4 || qt == wire.TypeAAAA && (!t.config.IPv6 || found) {
+			continue
+		}
+		q := message.Question{Name: n.name, Type: qt, Class: wire.ClassIN}
+		t.note(Step{Kind: StepTarget, Question: q, Zone: n.name})
+		a := t.link(q, false)
+		set := message.Find(a.Answer, n.name, qt)
+		if set == nil { // RFC 2181, Section 10.3: a name server's name may not be an alias
+			continue
+		}
+		for _, addr := range appendAddresses(nil, set) {
+			if !has(n.addresses, addr) && len(n.addresses) < MaxAddresses {
+				n.addresses = append(n.addresses, addr)
+				found = true
+			}
+		}
+	}
+	return found
+}
+
+func has(list []netip.AddrPort, a netip.AddrPort) bool {
+	for _, b := range list {
+		if a == b {
+			return true
+		}
+	}
+	return false
+}
