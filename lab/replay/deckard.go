@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -199,7 +198,9 @@ func (r *run) deckardReply(a *asking) ([]byte, *Entry) {
 		if e := r.firstMatch(g.Entries, a); e != nil {
 			return r.useEntry(e, a)
 		}
-		r.traceNear(g, a)
+		if r.opts.Trace != nil {
+			r.trace(r.why(a))
+		}
 		return servfail(a.message), nil
 	}
 	for i := range r.sc.Steps {
@@ -236,18 +237,6 @@ func (r *run) useEntry(e *Entry, a *asking) ([]byte, *Entry) {
 		return raw, e
 	}
 	return e.reply(Deckard, a.message, 0), e
-}
-
-// traceNear says why no entry of the range fits.
-func (r *run) traceNear(g *Range, a *asking) {
-	if r.opts.Trace == nil {
-		return
-	}
-	for _, e := range g.Entries {
-		if diff := r.match.differences(e, a.message, a.TCP); len(diff) == 1 {
-			r.tracef("  . nearly #%d: entry of line %d: %s", a.ID, e.Line, strings.Join(diff, " | "))
-		}
-	}
 }
 
 // serverAddress is the address ranges are searched with. One that no range names means any range where the configuration sends

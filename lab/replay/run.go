@@ -285,12 +285,41 @@ func (r *run) outstandingLine() string {
 func (r *run) outstanding() string {
 	var b strings.Builder
 	for _, a := range r.asked {
-		fmt.Fprintf(&b, "outstanding: #%d to %s %s: %s\n", a.ID, a.To, transport(a.TCP), a.message.Line())
+		fmt.Fprintf(&b, "outstanding: #%d to %s %s: %s\n%s", a.ID, a.To, transport(a.TCP), a.message.Line(), r.why(a))
 	}
 	return b.String()
 }
 
-// flush gives the system a control input that names a message.
+// why explains that nothing answers a question: which ranges its server has, which of them live, and the entries that nearly match.
+func (r *run) why(a *asking) string {
+	var b strings.Builder
+	step := -1
+	if s := r.waiting(); s != nil {
+		step = s.Number
+	}
+	for i := range r.sc.Ranges {
+		g := &r.sc.Ranges[i]
+		if len(g.Addresses) > 0 && !slices.ContainsFunc(g.Addresses, func(w netip.AddrPort) bool { return sameServer(w, a.To) }) {
+			continue
+		}
+		if step < g.First || step > g.Last {
+			fmt.Fprintf(&b, "    range of line %d lives from step %d to %d, not at %d\n", g.Line, g.First, g.Last, step)
+			continue
+		}
+		fmt.Fprintf(&b, "    range of line %d lives; none of its %d entries matches\n", g.Line, len(g.Entries))
+		for _, e := range g.Entries {
+			if diff := r.match.differences(e, a.message, a.TCP); len(diff) == 1 {
+				fmt.Fprintf(&b, "      entry of line %d: %s\n", e.Line, diff[0])
+			}
+		}
+	}
+	if b.Len() == 0 {
+		return "    no range has this address\n"
+	}
+	return b.String()
+}
+
+// control gives the system a control input that names a message.
 func (r *run) control(s *Step) error {
 	q, err := recordHead([]string{s.Words[0], s.Words[1], s.Words[2]}, lineage{})
 	if err != nil {

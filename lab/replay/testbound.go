@@ -92,18 +92,17 @@ func (r *run) inRange(step int) (*asking, *Entry) {
 	return nil, nil
 }
 
-// deliver gives the system the entry's packet. In a stream the question stays outstanding while packets are left.
+// deliver gives the system the entry's packet. In a stream the question stays outstanding while packets are left. The simulated clock
+// does not move: the sleeps of an entry are real ones in testbound, and mean nothing here.
 func (r *run) deliver(a *asking, e *Entry, from string) {
 	msg := e.reply(Unbound, a.message, a.packets)
 	more := a.packets+1 < len(e.Packets)
-	sleep := e.Adjust.Sleep + e.Packets[min(a.packets, len(e.Packets)-1)].Sleep
 	a.packets++
 	if !more {
 		r.drop(a)
 	}
 	r.tracef("REPLY #%d from %s (%s, entry of line %d)", a.ID, a.To, from, e.Line)
 	r.traceMessage(Decode(msg))
-	r.now += int64(sleep)
 	if !usable(msg) {
 		r.tracef("  . no reply at all: it counts as silence")
 		r.handle(Input{Kind: TimedOut, ID: a.ID, From: a.To, TCP: a.TCP, Unusable: true})

@@ -51,7 +51,7 @@ func (s *walker) Handle(now int64, in replay.Input) []replay.Output {
 			return nil
 		}
 		if in.Kind != replay.Reply {
-			if w.tries++; in.Kind == replay.TimedOut && w.tries < 5 {
+			if w.tries++; w.tries < 5 {
 				return s.ask(w)
 			}
 			return s.finish(w, 2, nil, nil)
