@@ -3,6 +3,8 @@ package replay_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -200,4 +202,65 @@ func TestRun_boundsBadSystems(t *testing.T) {
 	if r := expect(t, fwd+asks+checks+"SCENARIO_END\n", broken, false); !strings.Contains(r.Reason, "panic: broken") {
 		t.Error(r.Reason)
 	}
+}
+
+// second asks 192.0.2.1, and 192.0.2.2 when it is woken.
+type second struct {
+	walker
+	wait int64
+	w    *walk
+}
+
+func (s *second) Handle(now int64, in replay.Input) []replay.Output {
+	out := s.walker.Handle(now, in)
+	if in.Kind == replay.Client {
+		s.timer, s.w = now+s.wait, s.tasks[s.last]
+	}
+	if in.Kind == replay.Wake {
+		s.w.to = netip.MustParseAddrPort("192.0.2.2:53")
+		return s.ask(s.w)
+	}
+	return out
+}
+
+// In Deckard's cut silence is noticed by the system's own timer, and a client waits five seconds.
+func TestRun_deckardClockRunsWhileAClientWaits(t *testing.T) {
+	silent := ranged("0", "100", strings.Replace(replies, "copy_query", "copy_query do_not_answer", 1))
+	text := deckardFile(silent + strings.Replace(ranged("0", "100", replies), "192.0.2.1", "192.0.2.2", 1) + asks + checks)
+	for _, c := range []struct {
+		wait int64
+		pass bool
+	}{{4e9, true}, {6e9, false}} {
+		system := func(s replay.Settings) (replay.System, error) {
+			return &second{walker: walker{set: s, tasks: map[uint64]*walk{}}, wait: c.wait}, nil
+		}
+		expect(t, text, system, c.pass)
+	}
+}
+
+// A stream of messages comes one by one, and the question is outstanding until the last.
+func TestRun_deliversAStream(t *testing.T) {
+	var seen []bool
+	system := func(s replay.Settings) (replay.System, error) {
+		return stream{&seen}, nil
+	}
+	packets := strings.Replace(replies, "ENTRY_END\n", "EXTRA_PACKET\nREPLY QR\nSECTION ANSWER\nb. A 192.0.2.1\nEXTRA_PACKET\nREPLY QR\nENTRY_END\n", 1)
+	expect(t, fwd+ranged("0", "100", packets)+asks+"STEP 20 TRAFFIC\nSCENARIO_END\n", system, true)
+	if fmt.Sprint(seen) != "[true true false]" {
+		t.Errorf("packets said that more follow: %v", seen)
+	}
+}
+
+type stream struct{ more *[]bool }
+
+func (s stream) Timer() (int64, bool) { return 0, false }
+
+func (s stream) Handle(_ int64, in replay.Input) []replay.Output {
+	switch in.Kind {
+	case replay.Client:
+		return []replay.Output{{Kind: replay.Send, ID: 1, To: netip.MustParseAddrPort("192.0.2.1:53"), TCP: true, Msg: in.Msg}}
+	case replay.Reply:
+		*s.more = append(*s.more, in.More)
+	}
+	return nil
 }

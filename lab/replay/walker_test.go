@@ -16,8 +16,6 @@ type walker struct {
 	// timer is when it wants to be woken, 0 never; onWake is what it does then.
 	timer  int64
 	onWake func(now int64) []replay.Output
-	// retry sends a question again on silence of a second (Deckard's cut).
-	retry bool
 }
 
 // walk is one client's question on its way.

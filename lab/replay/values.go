@@ -1,0 +1,109 @@
+package replay
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"anyu/dns/wire"
+)
+
+// check keeps the first error of the option at hand.
+func (m *mapper) check(err error) {
+	if err != nil && m.bad == nil {
+		m.bad = err
+	}
+}
+
+func (m *mapper) yes(v string) bool {
+	switch v {
+	case "yes", "on", "true":
+		return true
+	case "no", "off", "false":
+		return false
+	}
+	m.check(fmt.Errorf("%q is neither yes nor no", v))
+	return false
+}
+
+func (m *mapper) number(v string, bits int) uint64 {
+	n, err := strconv.ParseUint(v, 10, bits)
+	m.check(err)
+	return n
+}
+
+func (m *mapper) size(v string) int64 {
+	factor := int64(1)
+	for i, suffix := range []string{"k", "m", "g"} {
+		if rest, ok := strings.CutSuffix(strings.ToLower(v), suffix); ok {
+			v, factor = rest, 1<<(10*(i+1))
+		}
+	}
+	return int64(m.number(v, 62)) * factor
+}
+
+func (m *mapper) name(v string) wire.Name {
+	n, err := wire.ParseName(v)
+	m.check(err)
+	return n
+}
+
+func (m *mapper) record(v string) Record {
+	r, err := parseRecord(v, lineage{})
+	m.check(err)
+	return r
+}
+
+// addr reads `ip[@port][#name]`.
+func (m *mapper) addr(v string) netip.AddrPort {
+	v, _, _ = strings.Cut(v, "#")
+	host, port, has := strings.Cut(v, "@")
+	a, err := netip.ParseAddr(strings.TrimSpace(host))
+	m.check(err)
+	n := uint64(53)
+	if has {
+		n = m.number(port, 16)
+	}
+	return netip.AddrPortFrom(a, uint16(n))
+}
+
+// prefix reads a prefix; a single address is one too, and what stands behind the prefix's length does not count.
+func (m *mapper) prefix(v string) netip.Prefix {
+	if a, err := netip.ParseAddr(v); err == nil {
+		return netip.PrefixFrom(a, a.BitLen())
+	}
+	p, err := netip.ParsePrefix(v)
+	m.check(err)
+	return p.Masked()
+}
+
+func (m *mapper) hex(v string) []byte {
+	b, err := hex.DecodeString(v)
+	m.check(err)
+	return b
+}
+
+// nsid reads hex, or text behind "ascii_".
+func (m *mapper) nsid(v string) []byte {
+	if text, ok := strings.CutPrefix(v, "ascii_"); ok {
+		return []byte(text)
+	}
+	return m.hex(v)
+}
+
+// date reads 14 digits as a date in UTC, "-1" as not at all, other digits as seconds since 1970.
+func (m *mapper) date(v string) {
+	switch {
+	case v == "-1":
+		m.s.IgnoreDates = true
+	case len(v) == 14:
+		t, err := time.Parse("20060102150405", v)
+		m.check(err)
+		m.s.Date = t.Unix()
+	default:
+		m.s.Date = int64(m.number(v, 62))
+	}
+}
