@@ -94,7 +94,6 @@ func New(config Config) *Cache {
 		c.shards[i].secret = &c.secret
 		c.shards[i].clear()
 	}
-	c.denials.init(&c.secret)
 	c.Configure(config)
 	return c
 }
