@@ -41,6 +41,9 @@ type lineage struct {
 // parseRecord reads one record in presentation form. RDATA in the form of RFC 3597 is taken as it is, whatever its type would
 // demand. The scanner of dns/zone reads the rest; what it does not know is left to the DNS library.
 func parseRecord(line string, l lineage) (Record, error) {
+	if strings.TrimSpace(line) == "" {
+		return Record{}, errNoRecord
+	}
 	if strings.Contains(line, `\#`) {
 		return rawRecord(line, l)
 	}
@@ -139,6 +142,9 @@ func libraryRecord(line string, l lineage) (Record, error) {
 	end, err := wire.SkipName(buf[:n], 0)
 	if err != nil {
 		return Record{}, err
+	}
+	if n < end+10 {
+		return Record{}, errNoRecord
 	}
 	h := rr.Header()
 	return Record{bytes.Clone(buf[:end]), wire.Type(h.Rrtype), wire.Class(h.Class), h.Ttl, bytes.Clone(buf[end+10 : n])}, nil
