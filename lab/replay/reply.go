@@ -84,7 +84,10 @@ func (m *Message) clientSubnet(query *Message, a Adjust) {
 
 // servfail is an answer that refuses to help.
 func servfail(query *Message) []byte {
-	m := &Message{ID: query.ID, Flags: wire.FlagQR | query.Flags&wire.FlagRD | 2, OPT: query.OPT}
+	m := &Message{ID: query.ID, Flags: wire.FlagQR | query.Flags&wire.FlagRD | 2}
+	if o := query.OPT; o != nil {
+		m.OPT = &OPT{Payload: testPayload, Flags: o.Flags & flagDO} // options of the query mean nothing in a reply
+	}
 	m.Records[0] = query.Records[0]
 	return m.Encode()
 }
