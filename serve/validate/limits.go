@@ -44,21 +44,25 @@ type Limits struct {
 	Failures int
 	// Hashes of NSEC3 that are computed (CVE-2023-50868): at 50 iterations about a millisecond. PowerDNS has 600.
 	Hashes int
+	// Digests of keys that are compared with DS records (HashTrap).
+	Digests int
 	// Fetches of DS and DNSKEY.
 	Fetches int
 }
 
 // DefaultLimits are those of a client query.
-func DefaultLimits() Limits { return Limits{Signatures: 128, Failures: 16, Hashes: 256, Fetches: 96} }
+func DefaultLimits() Limits {
+	return Limits{Signatures: 128, Failures: 16, Hashes: 256, Digests: 128, Fetches: 96}
+}
 
 // Budget is what is left of the limits of one client query. It is for one goroutine at a time.
 type Budget struct {
-	Signatures, Failures, Fetches int
-	Hashes                        denial.Hashes
-	Trace                         bool // collect Steps
+	Signatures, Failures, Digests, Fetches int
+	Hashes                                 denial.Hashes
+	Trace                                  bool // collect Steps
 }
 
 // Budget makes the budget of a new client query.
 func (l Limits) Budget() *Budget {
-	return &Budget{Signatures: l.Signatures, Failures: l.Failures, Fetches: l.Fetches, Hashes: denial.Hashes{Left: l.Hashes}}
+	return &Budget{Signatures: l.Signatures, Failures: l.Failures, Digests: l.Digests, Fetches: l.Fetches, Hashes: denial.Hashes{Left: l.Hashes}}
 }

@@ -142,6 +142,9 @@ func (c *call) vouch(z *zone, set *message.RRset, data [][]byte, sigs []dnssec.S
 			continue
 		}
 		tried++
+		if c.b.Digests--; c.b.Digests < 0 {
+			return c.exhausted("key digests"), set
+		}
 		if !e.matches(z.name, data[i]) {
 			why = worse(why, bogus(ReasonNoKey, "key %d of %v does not have the digest that its DS record says", e.tag, z.name))
 			continue
