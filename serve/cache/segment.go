@@ -12,6 +12,9 @@ const (
 	minSegments = 8
 	// trialShare is the part of the room that is for entries that were not used again yet, where others need the rest.
 	trialShare = 5
+	// smallIndex: below so many slots the index grows whenever a bucket is full, so that a small cache loses nothing. A bigger one loses
+	// one entry in a thousand before it is half full.
+	smallIndex = 1 << 13
 	// generous drops in a row let everything move on that was used; after them only survivors octets of a segment do, so that room is
 	// gained and a writer is not held for long.
 	generous  = 4
@@ -215,6 +218,10 @@ func (s *shard) place(h uint64, e entry, value uint64) {
 		ix = s.grow(ix)
 	}
 	slot := ix.empty(h)
+	for slot == nil && len(ix.slots) < smallIndex {
+		ix = s.grow(ix)
+		slot = ix.empty(h)
+	}
 	if slot == nil {
 		slot = s.evict(ix, h)
 	}
