@@ -48,6 +48,7 @@ func (r *Recursion) forget(c Change) {
 type Deferred struct {
 	Question message.Question
 	CD       bool
+	RD       bool // else only the cache answers
 	Client   netip.Addr
 	Trusted  bool // the address is proved, by a cookie or a stream
 	Arrived  int64
@@ -62,12 +63,6 @@ const (
 	flagsDO = 1
 	flagsCD = 2
 )
-
-// mayRecurse tells whether the client asks for recursion and may have it.
-func (w *Worker) mayRecurse() bool {
-	r := w.config.Recursion
-	return r != nil && (w.q.Flags&wire.FlagRD != 0 || r.Snoop) && r.Allow.Contains(w.from.Remote.Addr())
-}
 
 // variant is which of the finished forms of an answer the client gets.
 func (w *Worker) variant() uint8 {
@@ -90,10 +85,11 @@ func (w *Worker) cached(out []byte) (n int, ok bool) {
 		return 0, false
 	}
 	if p.Reason != event.NoReason {
-		w.reason, w.opt.Reason, w.opt.Text = p.Reason, p.Reason, ""
+		text := ""
 		if len(p.Text) > 0 {
-			w.opt.Text = string(p.Text) // failures only
+			text = string(p.Text) // failures only
 		}
+		w.explain(p.Reason, text)
 	}
 	if w.q.End+len(p.Body)+w.opt.Size() > w.limit {
 		w.explain(event.NoReason, "")
@@ -129,11 +125,8 @@ func (w *Worker) questionOf() message.Question {
 func (w *Worker) deferred(out []byte) int {
 	r := w.config.Recursion
 	w.via = event.FromRecursion
-	if w.q.Flags&wire.FlagRD == 0 && !r.Snoop {
-		return w.fail(out, wire.Refused, reasonNotAuthoritative, "")
-	}
 	d := &Deferred{
-		Question: w.questionOf(), CD: w.q.Flags&wire.FlagCD != 0, Client: w.from.Remote.Addr(), Arrived: w.now,
+		Question: w.questionOf(), CD: w.q.Flags&wire.FlagCD != 0, RD: w.q.Flags&wire.FlagRD != 0, Client: w.from.Remote.Addr(), Arrived: w.now,
 		Trusted: w.from.Transport != event.UDP || w.cookie == filter.ValidCookie,
 		query:   bytes.Clone(w.msg), from: *w.from, cookie: w.cookie,
 	}

@@ -32,21 +32,21 @@ type Worker struct {
 	fast   *fast.Table
 
 	// The query in hand.
-	msg    []byte
-	q      wire.Query
-	from   *listen.Client
-	table  *Table
-	config *Config
-	opt    reply.OPT
-	now    int64 // ns since 1970
-	cookie filter.CookieState
-	reason uint16
-	via    event.From
-	zone   uint32 // event number
-	rcode  wire.Rcode
-	limit  int
-	// recursive: the client wants recursion, and may have it.
-	recursive bool
+	msg       []byte
+	q         wire.Query
+	from      *listen.Client
+	table     *Table
+	config    *Config
+	opt       reply.OPT
+	now       int64 // ns since 1970
+	cookie    filter.CookieState
+	reason    uint16
+	via       event.From
+	zone      uint32 // event number
+	rcode     wire.Rcode
+	limit     int
+	available bool // the client may use recursion
+	recursive bool // and wants it
 	keyed     bool // the table of finished answers was asked, and holds the key of this query
 
 	// Room for one answer.
@@ -99,6 +99,7 @@ func (w *Worker) begin() {
 	if w.q.HasEDNS {
 		w.options()
 	}
+	w.available = w.config.Recursion != nil && w.config.Recursion.Allow.Contains(w.from.Remote.Addr())
 }
 
 // options prepares what the client's EDNS options ask for. It is done before anything else, so that refusals carry it too.
@@ -152,7 +153,7 @@ func (w *Worker) question(out []byte) int {
 	if n, ok := w.compiled(out); ok {
 		return n
 	}
-	w.recursive = w.mayRecurse()
+	w.recursive = w.available && (w.q.Flags&wire.FlagRD != 0 || w.config.Recursion.Snoop)
 	if w.recursive {
 		if n, ok := w.cached(out); ok {
 			return n
@@ -191,6 +192,9 @@ func (w *Worker) finish(out []byte, n int, h wire.Header) int {
 		h.AR++
 		n = len(w.opt.Append(out[:n:len(out)], w.rcode, w.limit))
 	}
+	if w.available {
+		h.Flags |= wire.FlagRA
+	}
 	h.Put(out)
 	return n
 }
@@ -206,12 +210,19 @@ func (w *Worker) fail(out []byte, rcode wire.Rcode, reason uint16, text string) 
 	if w.q.End+w.opt.Size() > w.limit {
 		w.opt.Text = "" // the longest name beside NSID and cookie leaves no room for words in 512 octets
 	}
-	return reply.Short(out, w.msg, &w.q, rcode, 0, &w.opt)
+	more := uint16(0)
+	if w.available {
+		more = wire.FlagRA
+	}
+	return reply.Short(out, w.msg, &w.q, rcode, more, &w.opt)
 }
 
 // explain attaches an Extended DNS Error (RFC 8914).
 func (w *Worker) explain(reason uint16, text string) {
-	w.reason, w.opt.Reason, w.opt.Text = reason, reason, text
+	w.reason = reason
+	if !w.config.NoReasons {
+		w.opt.Reason, w.opt.Text = reason, text
+	}
 }
 
 // limited applies response rate limiting; true means that n is the whole reply. A client that proved its address by a

@@ -29,6 +29,8 @@ type Config struct {
 	Rate *filter.Rate
 	// Keepalive is the idle time told to clients over TCP and TLS (RFC 7828).
 	Keepalive time.Duration
+	// NoReasons leaves Extended DNS Errors (RFC 8914) out of answers.
+	NoReasons bool
 	// Recursion answers what no zone here does; nil refuses it.
 	Recursion *Recursion
 }

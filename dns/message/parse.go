@@ -44,6 +44,7 @@ func Parse(msg []byte) (*Message, error) {
 		}
 		*section.sets = g.finish()
 	}
+	m.gather()
 	return m, nil
 }
 
@@ -178,6 +179,40 @@ func (g *grouper) finish() []*RRset {
 		g.sets = append(g.sets, sigs)
 	}
 	return g.sets
+}
+
+// gather moves signatures to an RRset that stands in another section: some servers leave them apart.
+func (m *Message) gather() {
+	sections := [...]*[]*RRset{&m.Answer, &m.Authority, &m.Additional}
+	for _, list := range sections {
+		kept := (*list)[:0]
+		for _, s := range *list {
+			if s.Type != wire.TypeRRSIG || !m.give(s) {
+				kept = append(kept, s)
+			}
+		}
+		*list = kept
+	}
+}
+
+// give hands the signatures of an RRset without what they cover to what they cover in any section. It tells whether all found a place.
+func (m *Message) give(orphans *RRset) bool {
+	var left [][]byte
+	for _, d := range orphans.Data {
+		covered, given := wire.Type(binary.BigEndian.Uint16(d)), false
+		for _, section := range m.Sections() {
+			if s := Find(section, orphans.Name, covered); s != nil && covered != wire.TypeRRSIG && s.Class == orphans.Class && len(s.Sigs) == 0 {
+				s.Sigs, given = append(s.Sigs, d), true
+				s.TTL = min(s.TTL, orphans.TTL)
+				break
+			}
+		}
+		if !given {
+			left = append(left, d)
+		}
+	}
+	orphans.Data = left
+	return len(left) == 0
 }
 
 func contains(list [][]byte, d []byte) bool {

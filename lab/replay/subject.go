@@ -77,11 +77,18 @@ func (x *Subject) serve(rc *resolve.Config) error {
 	if err != nil {
 		return err
 	}
-	c := &serve.Config{Payload: 4096, NSID: s.NSID, Clients: everybody,
+	c := &serve.Config{Payload: 4096, NSID: s.NSID, Clients: everybody, NoReasons: !s.EDE, Version: identity(s.Version, s.HideVersion), Hostname: identity(s.Identity, s.HideIdentity),
 		Recursion: &serve.Recursion{Allow: allowed.recurse, Snoop: allowed.snoop, Cache: x.cache, Resolver: x}}
 	x.server = serve.New(c, event.NewNames(), nil, nil)
 	x.worker, x.finisher = x.server.NewWorker(nil, 0), x.server.NewWorker(nil, 0)
 	return x.zones(rc)
+}
+
+func identity(text string, hide bool) string {
+	if hide {
+		return ""
+	}
+	return text
 }
 
 // Resolve implements serve.Resolver.
@@ -172,7 +179,7 @@ func (x *Subject) start(d *serve.Deferred) {
 		}
 		x.finisher.Finish(x.now, d, a, make([]byte, listen.MaxMessage))
 	}
-	c := pending.Client{Addr: d.Client, Trusted: d.Trusted, Done: done}
+	c := pending.Client{Addr: d.Client, Trusted: d.Trusted, CacheOnly: !d.RD, Done: done}
 	if !x.table.Ask(x.now, d.Question, d.CD, c) {
 		done(&resolve.Answer{Question: d.Question, Rcode: wire.ServFail, Reason: event.NoReason})
 	}

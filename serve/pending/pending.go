@@ -52,6 +52,8 @@ type Config struct {
 type Client struct {
 	Addr    netip.Addr
 	Trusted bool // its address is proved, by a stream or a cookie
+	// CacheOnly: it does not want recursion, so it is answered at once from what is known.
+	CacheOnly bool
 	// Done is called with the answer, or with nil where the client is to get no reply.
 	Done func(*resolve.Answer)
 }
@@ -106,6 +108,10 @@ func (t *Table) Waiting() int { return t.waiters }
 
 // Ask lets a client wait for the answer to a question. False: there are too many already; Done is not called.
 func (t *Table) Ask(now int64, q message.Question, cd bool, c Client) bool {
+	if c.CacheOnly {
+		t.engine.Resolve(now, q, resolve.Options{CD: cd, CacheOnly: true, Priority: true}, c.Done)
+		return true
+	}
 	if t.waiters >= or(t.config.Waiters, MaxWaiters) || !c.Trusted && !c.Addr.IsLoopback() && t.clients[c.Addr] >= or(t.config.OfClient, MaxOfClient) {
 		t.counts.Refused++
 		return false
@@ -187,6 +193,9 @@ func (t *Table) wait(p *question, w waiter) {
 func (t *Table) resolve(now int64, p *question, opts resolve.Options) {
 	t.engine.Resolve(now, p.q, opts, func(a *resolve.Answer) {
 		delete(t.questions, p.key)
+		if opts.Refresh && a.Rcode != wire.ServFail {
+			t.cache.ForgetPackets(p.q) // they hold the answer before
+		}
 		now := max(now, t.engine.Now())
 		if a.Rcode == wire.ServFail && t.config.Stale && a.Security != dnssec.Bogus {
 			if s := t.stale(now, p.q, p.cd); s != nil {

@@ -40,6 +40,10 @@ func (t *task) answer(q message.Question) *Answer {
 	for range MaxChain + 1 {
 		l := t.link(message.Question{Name: name, Type: q.Type, Class: q.Class}, true)
 		a.add(l, t.e.config.Minimal)
+		if t.opts.CacheOnly && l.Reason == reasonNotReady {
+			t.refer(a, name)
+			return a
+		}
 		if l.Rcode == wire.ServFail {
 			t.blame(a)
 			return a
@@ -52,14 +56,30 @@ func (t *task) answer(q message.Question) *Answer {
 			return a
 		}
 		if seen(a.Answer, next) {
-			return a // a loop: what was found is the answer, as others do (servers.md 5.2, case 40)
+			return t.broken(q, "the chain of CNAME and DNAME records is a loop") // servers.md 5.2, case 40
 		}
 		name = next
 	}
-	chained := failure(reasonOther, "the chain of CNAME and DNAME records is longer than allowed")
-	chained.Question = q
-	a = chained
+	return t.broken(q, "the chain of CNAME and DNAME records is longer than allowed")
+}
+
+// broken is the failure of a whole chain.
+func (t *task) broken(q message.Question, text string) *Answer {
+	a := failure(reasonOther, text)
+	a.Question, a.Expires = q, t.e.now/second+int64(t.config.failed())
+	a.Sends, a.Cached, a.Trace = t.spent.sends, t.spent.sends == 0, t.trace
 	return a
+}
+
+// refer answers who does not want recursion with the closest delegation known: RFC 1034, Section 4.3.2, step 4.
+func (t *task) refer(a *Answer, name wire.Name) {
+	d, err := t.closest(message.Question{Name: name, Type: a.Question.Type, Class: a.Question.Class})
+	if err != nil || d.ns == nil {
+		return
+	}
+	a.Rcode, a.Reason, a.Text, a.Security = wire.NoError, event.NoReason, "", dnssec.Indeterminate
+	a.Authority, a.Additional = []*message.RRset{d.ns}, d.glue
+	a.Expires = 0
 }
 
 // aliasOf returns the name where a link leads on to, or nil where it is the end.
@@ -90,6 +110,9 @@ func seen(chain []*message.RRset, name wire.Name) bool {
 func (a *Answer) add(l *cache.Answer, minimal bool) {
 	a.Rcode, a.Reason, a.Text = l.Rcode, l.Reason, l.Text
 	a.Security = min(a.Security, l.Security)
+	if l.Rcode == wire.YXDomain {
+		a.Security = min(a.Security, dnssec.Insecure) // nothing signs that the result would be too long
+	}
 	a.Expires = min(a.Expires, l.Expires)
 	a.Stale = a.Stale || l.Stale
 	a.Answer = merge(a.Answer, l.Answer)
@@ -201,7 +224,7 @@ func (e *Engine) Stale(now int64, q message.Question, cd bool, ttl uint32) *Answ
 	if cd || e.Validator == nil {
 		variant = raw
 	}
-	a := &Answer{Question: q, Security: dnssec.Secure, Stale: true, Cached: true, Expires: now/second + int64(ttl)}
+	a := &Answer{Question: q, Security: dnssec.Secure, Cached: true, Expires: now/second + int64(ttl)}
 	name := q.Name
 	for range MaxChain + 1 {
 		l, ok := e.Cache.StaleAnswer(message.Question{Name: name, Type: q.Type, Class: q.Class}, variant, now)
@@ -215,7 +238,10 @@ func (e *Engine) Stale(now int64, q message.Question, cd bool, ttl uint32) *Answ
 		}
 		name = next
 	}
-	a.Reason, a.Text, a.Stale = reasonStale, "", true
+	if !a.Stale {
+		return nil // all is fresh: it will be found so
+	}
+	a.Reason, a.Text = reasonStale, ""
 	if a.Rcode == wire.NXDomain {
 		a.Reason = reasonStaleNX
 	}

@@ -3,6 +3,7 @@ package resolve
 import (
 	"net/netip"
 
+	"anyu/dns/dnssec"
 	"anyu/dns/message"
 	"anyu/dns/wire"
 	"anyu/event"
@@ -23,6 +24,8 @@ type zoneCut struct {
 	lost      int   // of which nothing came
 	parent    bool  // what the parent says of the servers was tried, too
 	stream    bool
+	ns        *message.RRset // what the parent said, where it is known
+	glue      []*message.RRset
 }
 
 // nameServer is one of a zone's servers.
@@ -148,6 +151,7 @@ func (t *task) remember(ns *message.RRset, glue []*message.RRset, until int64, a
 		for _, d := range ns.Data[:min(len(ns.Data), MaxNames)] {
 			if s.Name.Equal(message.Target(d)) {
 				kept = append(kept, s)
+				t.e.Cache.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now)
 			}
 		}
 	}
@@ -161,7 +165,7 @@ func (t *task) remember(ns *message.RRset, glue []*message.RRset, until int64, a
 
 // cut makes a delegation of name server records and glue.
 func (t *task) cut(ns *message.RRset, glue []*message.RRset, expires int64) *zoneCut {
-	d := &zoneCut{zone: ns.Name, expires: expires, signed: t.expectsSignatures(ns.Name)}
+	d := &zoneCut{zone: ns.Name, ns: ns, glue: glue, expires: expires, signed: t.expectsSignatures(ns.Name)}
 	for _, data := range ns.Data[:min(len(ns.Data), MaxNames)] {
 		s := nameServer{name: message.Target(data)}
 		for _, g := range glue {
@@ -177,10 +181,10 @@ func (t *task) cut(ns *message.RRset, glue []*message.RRset, expires int64) *zon
 	return d
 }
 
-// knownAddresses are those in the cache.
+// knownAddresses are those in the cache, be they glue of another delegation: whoever gave that may speak for the name.
 func (t *task) knownAddresses(name wire.Name) (list []netip.AddrPort) {
 	for _, qt := range [...]wire.Type{wire.TypeA, wire.TypeAAAA} {
-		if a, ok := t.e.Cache.RRset(name, qt, t.e.now); ok && a.Trust > cache.TrustAdditional {
+		if a, ok := t.e.Cache.RRset(name, qt, t.e.now); ok {
 			list = appendAddresses(list, a.Set)
 		}
 	}
@@ -236,10 +240,9 @@ func (t *task) keepDS(d *zoneCut, r *reply, ns *message.RRset) {
 		a.Answer = []*message.RRset{ds}
 	} else if a.Authority = proofs(r.authority); !signed(a.Authority) {
 		return
-	} else {
-		return // the proof is not complete without the SOA, whose time to live bounds it: it is asked for if need be
 	}
 	t.keep(a, raw)
+	t.comesFrom(keyOf(a.Question, raw), r.from)
 }
 
 // expectsSignatures tells whether the answers of a zone should be signed.

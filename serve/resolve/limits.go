@@ -51,6 +51,7 @@ const (
 	reasonOther       = 0
 	reasonStale       = 3
 	reasonBogus       = 6
+	reasonNotReady    = 14
 	reasonBlocked     = 15
 	reasonUnreachable = 22
 	reasonNetwork     = 23

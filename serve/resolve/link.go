@@ -28,12 +28,14 @@ func (t *task) link(q message.Question, checked bool) *cache.Answer {
 		t.note(Step{Kind: StepCache, Question: q, Zone: q.Name, Rcode: a.Rcode})
 		return a
 	}
+	if t.opts.CacheOnly {
+		return t.fail(q, reasonNotReady, "not in the cache")
+	}
 	if t.depth > MaxDepth {
 		return t.fail(q, reasonLimit, "looking up name servers needs too many other name servers")
 	}
-	key := string(append(q.Name.AppendLower(nil), byte(q.Type>>8), byte(q.Type), variant))
 	t.depth++
-	a := t.once(key, func() *cache.Answer {
+	a := t.once(keyOf(q, variant), func() *cache.Answer {
 		if checked {
 			return t.secured(q)
 		}
@@ -92,8 +94,8 @@ func (t *task) alias(q message.Question, variant uint8) *cache.Answer {
 	}
 	for up := q.Name.Parent(); len(up) > 1; up = up.Parent() {
 		s, ok := t.e.Cache.RRset(up, wire.TypeDNAME, t.e.now)
-		if !ok || s.Trust < cache.TrustAnswer || s.Security < least || wildcard(s.Set) {
-			continue
+		if !ok || s.Security != dnssec.Secure || wildcard(s.Set) {
+			continue // one server's unsigned word is not believed for a whole subtree
 		}
 		if c := synthesise(q.Name, s.Set); c != nil {
 			return t.made(q, s, s.Set, c)
@@ -158,10 +160,14 @@ func (t *task) fetched(q message.Question) *cache.Answer {
 		return a
 	}
 	var first *cache.Answer
+	t.comesFrom(keyOf(q, raw), r.from)
 	for i, l := range r.links(q) {
+		if i > 0 && t.knows(l.Question, raw) {
+			break
+		}
 		a := &cache.Answer{Question: l.Question, Rcode: l.Rcode, AA: r.aa, Security: dnssec.Unchecked, Reason: event.NoReason, Answer: l.Answer, Authority: l.Authority, Additional: l.Additional}
-		t.keep(a, raw)
 		t.keepSets(a, r)
+		t.keep(a, raw)
 		if i == 0 {
 			first = a
 		}
@@ -169,30 +175,63 @@ func (t *task) fetched(q message.Question) *cache.Answer {
 	return first
 }
 
-// keepSets files the RRsets of an answer by themselves, for other questions.
+// knows tells whether a question has an answer already. What an answer says beside its question does not replace that: nobody asked
+// (CVE-2026-42960).
+func (t *task) knows(q message.Question, variant uint8) bool {
+	_, ok := t.e.Cache.Answer(q, variant, t.e.now)
+	return ok
+}
+
+// keepSets files the RRsets of an answer by themselves, for other questions. Where the cache knows better (RFC 2181, Section 5.4.1), or has the same name servers
+// already and does not let them live longer for being heard of again, the answer has what the cache has.
 func (t *task) keepSets(a *cache.Answer, r *reply) {
-	trust := cache.TrustAnswer
+	trust, beside := cache.TrustAnswer, cache.TrustReferral
 	if r.aa {
-		trust = cache.TrustAuthAnswer
+		trust, beside = cache.TrustAuthAnswer, cache.TrustAuthority
 	}
-	for _, s := range a.Answer {
-		if len(s.Data) > 0 {
+	for i, s := range a.Answer {
+		if len(s.Data) > 0 && s.Type != wire.TypeRRSIG && (i == 0 || s.Type != wire.TypeCNAME) {
 			t.e.Cache.PutRRset(s, trust, a.Security, t.e.now)
 		}
 	}
-	for _, s := range a.Additional {
-		if s.Type == wire.TypeA || s.Type == wire.TypeAAAA {
-			t.e.Cache.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now)
+	for i, s := range a.Authority {
+		if s.Type == wire.TypeNS {
+			a.Authority[i] = t.held(s, beside, a.Security)
 		}
 	}
+	for i, s := range a.Additional {
+		if s.Type == wire.TypeA || s.Type == wire.TypeAAAA {
+			a.Additional[i] = t.held(s, cache.TrustAdditional, dnssec.Unchecked)
+		}
+	}
+}
+
+// held files an RRset and returns what the cache holds then.
+func (t *task) held(s *message.RRset, trust cache.Trust, security dnssec.Security) *message.RRset {
+	if e := t.e.Cache.PutRRset(s, trust, security, t.e.now); e.Set != nil {
+		return e.Set
+	}
+	return s
 }
 
 // keep puts an answer into the cache for as long as it holds.
 func (t *task) keep(a *cache.Answer, variant uint8) {
 	ttl := t.ttl(a)
+	t.lowerSOA(a, ttl)
 	a.Stored, a.Expires = t.e.now/second, t.e.now/second+int64(ttl)
 	if ttl > 0 {
 		t.e.Cache.PutAnswer(a, variant, ttl, t.e.now)
+	}
+}
+
+// lowerSOA gives the SOA of a denial the time that the denial holds (RFC 2308, Section 3).
+func (t *task) lowerSOA(a *cache.Answer, ttl uint32) {
+	for i, s := range a.Authority {
+		if s.Type == wire.TypeSOA && s.TTL > ttl && len(a.Answer) == 0 {
+			c := s.Copy()
+			c.TTL = ttl
+			a.Authority[i] = c
+		}
 	}
 }
 
@@ -239,6 +278,9 @@ func (t *task) secured(q message.Question) *cache.Answer {
 		}
 		var first *cache.Answer
 		for i, l := range r.links(q) {
+			if i > 0 && t.knows(l.Question, validated) {
+				break
+			}
 			a := t.check(l)
 			a.AA = r.aa
 			if i == 0 {
@@ -247,8 +289,8 @@ func (t *task) secured(q message.Question) *cache.Answer {
 			if a.Security == dnssec.Bogus {
 				break // what hangs on a bad link is not looked at
 			}
-			t.keep(a, validated)
 			t.keepSets(a, r)
+			t.keep(a, validated)
 		}
 		if first.Security != dnssec.Bogus {
 			return first
@@ -258,7 +300,7 @@ func (t *task) secured(q message.Question) *cache.Answer {
 			break
 		}
 		avoid = append(avoid, r.from)
-		e.Cache.FlushAnswer(q)
+		e.Cache.Forget(q, raw)
 	}
 	t.keep(last, validated)
 	return last
@@ -317,8 +359,39 @@ func sets(checked []validate.Checked) []*message.RRset {
 	return list
 }
 
-// source brings the validator what it needs.
+// source brings the validator what it needs. It implements validate.Source and validate.Retrier.
 type source struct{ t *task }
+
+// Retry implements validate.Retrier: the answer did not hold, so another server is asked.
+func (s source) Retry(q message.Question, why string) (*validate.Response, error) {
+	t := s.t
+	key := keyOf(q, raw)
+	t.note(Step{Kind: StepValidate, Question: q, Zone: q.Name, Text: "asking another server: " + why})
+	if from, ok := t.from[key]; ok {
+		t.blamed = append(t.blamed, from)
+	}
+	t.e.Cache.Forget(q, raw)
+	r, err := t.iterate(q, t.blamed)
+	if err != nil {
+		return nil, err
+	}
+	l := r.links(q)[0]
+	t.keep(&cache.Answer{Question: q, Rcode: l.Rcode, AA: r.aa, Reason: event.NoReason, Answer: l.Answer, Authority: l.Authority, Additional: l.Additional}, raw)
+	t.comesFrom(key, r.from)
+	return l, nil
+}
+
+// comesFrom remembers who gave an answer, to be able to ask another one.
+func (t *task) comesFrom(key string, s server) {
+	if t.from == nil {
+		t.from = make(map[string]server)
+	}
+	t.from[key] = s
+}
+
+func keyOf(q message.Question, variant uint8) string {
+	return string(append(q.Name.AppendLower(nil), byte(q.Type>>8), byte(q.Type), variant))
+}
 
 // Fetch implements validate.Source.
 func (s source) Fetch(q message.Question) (*validate.Response, error) {

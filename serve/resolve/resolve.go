@@ -87,9 +87,11 @@ type Outcome struct {
 
 // Options of one resolution.
 type Options struct {
-	CD       bool // the client checks itself (RFC 4035, Section 3.2.2): nothing is validated for it
-	Refresh  bool // do not answer from the cache: a prefetch, or an answer that has expired
-	Priority bool // keys, trust anchors: not refused when there is too much to do
+	CD bool // the client checks itself (RFC 4035, Section 3.2.2): nothing is validated for it
+	// CacheOnly asks nobody: the client does not want recursion. What is not in the cache ends in the closest delegation known.
+	CacheOnly bool
+	Refresh   bool // do not answer from the cache: a prefetch, or an answer that has expired
+	Priority  bool // keys, trust anchors: not refused when there is too much to do
 }
 
 // Resolve starts a resolution. done is called with its end, from within Resolve, Outcome or Stop. It must not call the engine.
@@ -163,6 +165,8 @@ type task struct {
 	checks   *validate.Budget
 	depth    int
 	trace    []Step
+	from     map[string]server // who gave an unchecked answer
+	blamed   []server          // whose answers did not hold
 }
 
 // stopped unwinds a coroutine whose engine was stopped.

@@ -45,11 +45,11 @@ func (t *task) askZone(d *zoneCut, q message.Question, avoid []server) (*reply, 
 		}
 		s, ok := t.choose(a)
 		if !ok {
-			if a.fallback != nil {
-				return a.fallback, a.kind, nil
-			}
 			if t.moreAddresses(d, q) {
 				continue
+			}
+			if a.fallback != nil {
+				return a.fallback, a.kind, nil
 			}
 			return nil, 0, t.nobody(a)
 		}
@@ -164,7 +164,7 @@ func (t *task) read(a *attempt, s server, m *message.Message) (*reply, kind, str
 	zone := a.d.zone
 	switch k {
 	case isLame:
-		t.e.Servers.SetLame(s.Addr, zone, nameserver.Lame, t.e.now)
+		t.e.Servers.SetLame(s.Addr, zone, lameFor(a.q.Type), t.e.now)
 		return r, k, "is lame for " + zone.String()
 	case isResolver:
 		t.e.Servers.SetLame(s.Addr, zone, nameserver.LameRecursive, t.e.now)
@@ -180,6 +180,14 @@ func (t *task) read(a *attempt, s server, m *message.Message) (*reply, kind, str
 		return r, isUseless, "answers a question for DS from the zone below"
 	}
 	return r, k, describe(r, k)
+}
+
+// lameFor: some load balancers are lame for all types but A (RFC 4074, Section 4.5).
+func lameFor(t wire.Type) nameserver.Lameness {
+	if t == wire.TypeA {
+		return nameserver.LameA
+	}
+	return nameserver.LameOther
 }
 
 // childSide tells whether a denial of DS comes from the zone whose keys it would name (RFC 4035, Section 3.1.4.1).
@@ -300,8 +308,16 @@ func (t *task) left(a *attempt, s server) int {
 			if a.tried[i].bad {
 				return 0
 			}
-			return t.config.tries() - a.tried[i].times
+			return t.triesOf(a, s) - a.tried[i].times
 		}
+	}
+	return t.triesOf(a, s)
+}
+
+// triesOf is how often a server may be asked one question: once, if it has been silent to its kind before.
+func (t *task) triesOf(a *attempt, s server) int {
+	if state := t.e.Servers.Look(s.Addr, a.d.zone, t.e.now); state.Down || state.Drops(a.q.Type) {
+		return 1
 	}
 	return t.config.tries()
 }
@@ -365,6 +381,14 @@ func (t *task) lookUp(n *nameServer) bool {
 		}
 		for _, addr := range appendAddresses(nil, set) {
 			if !has(n.addresses, addr) && len(n.addresses) < MaxAddresses {
+				n.addresses = append(n.addresses, addr)
+				found = true
+			}
+		}
+	}
+	if !found { // what the parent said of it is better than nothing
+		for _, addr := range t.knownAddresses(n.name) {
+			if !has(n.addresses, addr) {
 				n.addresses = append(n.addresses, addr)
 				found = true
 			}
