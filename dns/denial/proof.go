@@ -132,36 +132,50 @@ func (p *Proof) NoCloser(name wire.Name, labels int) Verdict {
 	return p.orOver(p.covers3(Ancestor(name, labels+1)))
 }
 
-// NoDS tells what is proved of a name as a delegation, from the parent's side (RFC 4035, Section 5.2; RFC 5155, Section 8.9):
-// Proven with cut, there is a delegation without DS; Proven without, there is none, nothing is delegated here; OptOut, whatever
-// is delegated here has no DS.
-func (p *Proof) NoDS(name wire.Name) (v Verdict, cut bool) {
+// Cut is what stands at a name where it is proved that there is no DS record.
+type Cut uint8
+
+const (
+	Delegated Cut = iota // a delegation without DS
+	Inside               // the name belongs to the zone; something below it may be delegated
+	Nothing              // there is no such name, and so nothing below it either
+)
+
+// NoDS tells whether it is proved that a name has no DS record, from the parent's side, and what it is then (RFC 4035, Section 5.2;
+// RFC 5155, Section 8.9). OptOut: whatever is delegated there has no DS.
+func (p *Proof) NoDS(name wire.Name) (Verdict, Cut) {
 	if !name.IsSubdomainOf(p.zone) {
-		return Unproven, false
+		return Unproven, Inside
 	}
 	for i := range p.nsec {
 		n := &p.nsec[i]
 		switch {
 		case n.Matches(name):
-			if v, cut = n.Types.noDS(name.IsRoot()); v == Proven {
+			if v, cut := n.Types.noDS(name.IsRoot()); v == Proven {
 				return v, cut
 			}
-		// A name that is only the way to others, or is not there, is no cut, whether or not a wildcard stands for it: a wildcard
-		// delegates nothing (RFC 4592, Section 4.2).
-		case n.Covers(name) && !(n.Types.hides() && name.IsSubdomainOf(n.Owner)):
-			return Proven, false
+		case n.emptyNonTerminal(name) && n.NoType(name, wire.TypeDS):
+			return Proven, Inside
+		// Whether a wildcard stands for the name is all the same: a wildcard delegates nothing (RFC 4592, Section 4.2).
+		case n.NoName(name):
+			return Proven, Nothing
 		}
 	}
-	v, cut = p.noDS3(name)
+	v, cut := p.noDS3(name)
 	return p.orOver(v), cut
 }
 
 // noDS reads the bitmap of the name itself.
-func (b Types) noDS(root bool) (v Verdict, cut bool) {
-	if b.Has(wire.TypeDS) || b.Has(wire.TypeSOA) && !root {
-		return Unproven, false
+func (b Types) noDS(root bool) (Verdict, Cut) {
+	switch {
+	case b.Has(wire.TypeDS) || b.Has(wire.TypeSOA) && !root:
+		return Unproven, Inside
+	case b.Has(wire.TypeNXNAME): // RFC 9824, Section 3.5
+		return Proven, Nothing
+	case b.Has(wire.TypeNS):
+		return Proven, Delegated
 	}
-	return Proven, b.Has(wire.TypeNS)
+	return Proven, Inside
 }
 
 // orOver puts Iterations where records that were not looked at might have proved more.

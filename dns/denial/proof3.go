@@ -133,17 +133,20 @@ func (p *Proof) noName3(name wire.Name) Verdict {
 }
 
 // noDS3: RFC 5155, Section 8.6 and 8.9.
-func (p *Proof) noDS3(name wire.Name) (v Verdict, cut bool) {
+func (p *Proof) noDS3(name wire.Name) (Verdict, Cut) {
 	if len(p.nsec3) == 0 {
-		return Unproven, false
+		return Unproven, Inside
 	}
 	n, ok := p.match(name)
 	switch {
 	case !ok:
-		return Exhausted, false
+		return Exhausted, Inside
 	case n != nil:
 		return n.Types.noDS(name.IsRoot())
 	}
-	_, v = p.encloser(name)
-	return v, v == OptOut
+	_, v := p.encloser(name)
+	if v == OptOut {
+		return OptOut, Delegated
+	}
+	return v, Nothing
 }

@@ -31,6 +31,9 @@ func (c *call) zone(name wire.Name) *zone {
 		if next.cut {
 			z = next
 		}
+		if next.end {
+			break
+		}
 	}
 	return z
 }
@@ -175,13 +178,13 @@ func (c *call) aliasAt(above *zone, name wire.Name, r *Response, alias *message.
 func (c *call) noDS(above *zone, name wire.Name, r *Response) (*zone, uint32) {
 	sets, ttl, why := c.denials(above, r)
 	proof := denial.NewProof(above.name, sets, c.iterations(above), &c.b.Hashes)
-	v, cut := proof.NoDS(name)
+	v, at := proof.NoDS(name)
 	z := &zone{name: name, cut: true}
 	switch {
-	case v == denial.Proven && !cut:
-		z.cut, z.verdict = false, verdict{dnssec.Secure, NoReason, "no delegation"}
-	case v == denial.Proven:
+	case v == denial.Proven && at == denial.Delegated:
 		z.verdict = insecure(NoReason, "%v is delegated without DS, as %v proves", name, above.name)
+	case v == denial.Proven:
+		z.cut, z.end, z.verdict = false, at == denial.Nothing, verdict{dnssec.Secure, NoReason, "no delegation"}
 	case v == denial.OptOut:
 		z.verdict = insecure(NoReason, "%v may be delegated unsigned: %v proves so with opt-out", name, above.name)
 	case v == denial.Iterations:
@@ -232,7 +235,9 @@ func (c *call) denials(z *zone, r *Response) (sets []*message.RRset, ttl uint32,
 		switch {
 		case p.security != dnssec.Secure:
 			why = worse(why, p.verdict)
-		case p.labels < 0:
+		case p.labels >= 0:
+			why = worse(why, bogus(ReasonBogus, "%v %v is made from a wildcard and proves nothing", s.Name, s.Type))
+		default:
 			sets, ttl = append(sets, p.set), min(ttl, p.set.TTL)
 		}
 	}

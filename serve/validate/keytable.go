@@ -11,6 +11,7 @@ import (
 type zone struct {
 	name    wire.Name
 	cut     bool // false: nothing is delegated at the name, it belongs to the zone above
+	end     bool // and there is no such name, so that nothing below it is delegated either
 	verdict      // of the keys: secure, insecure (no chain of trust reaches the zone), bogus, indeterminate
 	keys    []key
 	bits    int   // of the largest key that signs

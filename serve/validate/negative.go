@@ -124,7 +124,11 @@ func (c *call) judge(r *Response, proof *denial.Proof) (denial.Verdict, wire.Rco
 			return v, wire.NXDomain
 		}
 	}
-	return proof.NoData(r.Question.Name, r.Question.Type), wire.NoError
+	v := proof.NoData(r.Question.Name, r.Question.Type)
+	if r.Rcode == wire.NXDomain && v == denial.OptOut {
+		v = denial.Unproven // that no wildcard answers was claimed, and is not proved
+	}
+	return v, wire.NoError
 }
 
 // undenied is for answers without a proof that holds: right for what is insecure, bogus for the rest.

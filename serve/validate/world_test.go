@@ -223,4 +223,3 @@ func flip(rrs []dns.RR) []dns.RR {
 	}
 	return rrs
 }
-
