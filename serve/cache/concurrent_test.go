@@ -16,14 +16,14 @@ import (
 
 // Readers see whole entries, their own ones, whatever writers, flushers and the bound do meanwhile. Run with -race.
 func TestCache_takesConcurrentUse(t *testing.T) {
-	const names, writes = 60_000, 60_000 // more than fit, so that segments are dropped all the time
+	const names, writes = 30_000, 20_000 // more than fit, so that segments are dropped all the time
 	c := cache.New(cache.Config{Bytes: 4 << 20})
 	var stop atomic.Bool
 	var others, writers sync.WaitGroup
 	for g := range 3 {
 		writers.Go(func() {
 			for i := range writes {
-				n := (i*7 + g*20_000) % names
+				n := (i*7 + g*10_000) % names
 				set := address(n)
 				c.PutRRset(set, cache.TrustAuthAnswer, dnssec.Insecure, int64(i)*second/1000)
 				c.PutPacket(cache.AppendKey(nil, hostQuestion(n), 0), addressPacket(n), 3600, int64(i)*second/1000)

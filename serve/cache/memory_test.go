@@ -53,8 +53,8 @@ func fill(c *cache.Cache, n int) {
 
 // Unbound takes 350 to 450 octets for an RRset with one address and its message.
 func TestCache_memoryOfAName(t *testing.T) {
-	const n = 200_000
-	c := cache.New(cache.Config{Bytes: 256 << 20})
+	const n = 60_000
+	c := cache.New(cache.Config{Bytes: 64 << 20})
 	fill(c, n)
 	s := c.Stats()
 	each := float64(s.Bytes) / n
@@ -68,9 +68,9 @@ func TestCache_memoryOfAName(t *testing.T) {
 }
 
 func TestCache_staysBelowItsBound(t *testing.T) {
-	for _, size := range []int64{4 << 20, 32 << 20} {
+	for _, size := range []int64{4 << 20, 8 << 20} {
 		c := cache.New(cache.Config{Bytes: size})
-		for i := range 400_000 {
+		for i := range 150_000 {
 			c.PutRRset(address(i), cache.TrustAuthAnswer, dnssec.Insecure, 0)
 			if i%3 == 0 {
 				c.RRset(host(i), wire.TypeA, 0)
@@ -86,7 +86,7 @@ func TestCache_staysBelowItsBound(t *testing.T) {
 		if s.RRsets == 0 || s.Live*2 < size {
 			t.Errorf("room is wasted: %+v", s)
 		}
-		if last, ok := c.RRset(host(399_999), wire.TypeA, 0); !ok || len(last.Set.Data) != 1 {
+		if last, ok := c.RRset(host(149_999), wire.TypeA, 0); !ok || len(last.Set.Data) != 1 {
 			t.Error("the newest is not found")
 		}
 	}
@@ -94,17 +94,17 @@ func TestCache_staysBelowItsBound(t *testing.T) {
 
 // CacheFlush, random subdomains: what is asked for stays while a flood of names passes that nobody asks twice.
 func TestCache_aFloodLeavesWhatIsUsed(t *testing.T) {
-	c := cache.New(cache.Config{Bytes: 16 << 20})
-	const popular = 10_000
+	c := cache.New(cache.Config{Bytes: 6 << 20})
+	const popular = 3_000
 	for i := range popular {
 		c.PutRRset(address(i), cache.TrustAuthAnswer, dnssec.Insecure, 0)
 	}
-	for round := range 20 {
+	for round := range 10 {
 		for i := range popular {
 			c.RRset(host(i), wire.TypeA, 0)
 		}
-		for i := range 100_000 {
-			c.PutRRset(address(popular+round*100_000+i), cache.TrustAuthAnswer, dnssec.Insecure, 0)
+		for i := range 30_000 {
+			c.PutRRset(address(popular+round*30_000+i), cache.TrustAuthAnswer, dnssec.Insecure, 0)
 		}
 	}
 	found := 0

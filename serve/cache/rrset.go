@@ -107,7 +107,7 @@ func left(expires, now uint32) uint32 {
 //   - Data of equal or higher trust replaces it. Records that are the same with the same trust keep the verdict of the validator where the new
 //     ones have none.
 //   - The life of NS RRsets is never extended while they are fresh, whatever the trust: the new RRset expires with the one
-//     it replaces, or earlier. So neither a child nor a stranger keeps a delegation alive that its parent has withdrawn
+//     it replaces, or earlier, unless that one failed validation. So neither a child nor a stranger keeps a delegation alive that its parent has withdrawn
 //     (ghost domains; CVE-2022-30698, CVE-2022-30699). The same holds for additional data that is replaced by additional
 //     data. Only what is expired, or was flushed, starts a new life.
 //   - What failed validation is kept for MaxBogusTTL at most.
@@ -134,7 +134,8 @@ func (c *Cache) PutRRset(set *message.RRset, trust Trust, sec dnssec.Security, n
 			if same && sec == dnssec.Unchecked {
 				sec = held.Security
 			}
-			if set.Type == wire.TypeNS || trust == TrustAdditional && held.Trust == TrustAdditional {
+			limited := set.Type == wire.TypeNS || trust == TrustAdditional && held.Trust == TrustAdditional
+			if limited && held.Security != dnssec.Bogus {
 				expires = min(expires, uint32(held.Expires))
 			}
 			if same && sec == held.Security && expires == uint32(held.Expires) && len(set.Sigs) == len(held.Set.Sigs) {

@@ -60,9 +60,9 @@ func TestRestore_givesBackWhatWasSaved(t *testing.T) {
 
 func TestRestore_refusesDamageAsAWhole(t *testing.T) {
 	c := cache.New(cache.Config{})
-	fill(c, 20)
+	fill(c, 4)
 	good := saved(t, c)
-	d := cache.New(cache.Config{})
+	d := cache.New(cache.Config{Bytes: 4 << 20})
 	fill(d, 5)
 	before := d.Stats()
 	for i := range good {
