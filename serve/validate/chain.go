@@ -178,6 +178,15 @@ func (c *call) aliasAt(above *zone, name wire.Name, r *Response, alias *message.
 func (c *call) noDS(above *zone, name wire.Name, r *Response) (*zone, uint32) {
 	sets, ttl, why := c.denials(above, r)
 	proof := denial.NewProof(above.name, sets, c.iterations(above), &c.b.Hashes)
+	z := c.without(above, name, proof)
+	if z.security == dnssec.Bogus && !c.spent {
+		z.verdict, ttl = lacking(why, proof, "that "+name.String()+" has no DS", above.name), maxBogusSeconds
+	}
+	return z, ttl
+}
+
+// without says what stands at a name that has no DS RRset; bogus where that is not proved.
+func (c *call) without(above *zone, name wire.Name, proof *denial.Proof) *zone {
 	v, at := proof.NoDS(name)
 	z := &zone{name: name, cut: true}
 	switch {
@@ -192,9 +201,9 @@ func (c *call) noDS(above *zone, name wire.Name, r *Response) (*zone, uint32) {
 	case v == denial.Exhausted:
 		z.verdict = c.exhausted("NSEC3 hashes")
 	default:
-		z.verdict, ttl = lacking(why, proof, "that "+name.String()+" has no DS", above.name), maxBogusSeconds
+		z.verdict = bogus(ReasonBogus, "not proved")
 	}
-	return z, ttl
+	return z
 }
 
 // lacking says why a proof is none: what was wrong with the records, that there are none, or that they prove something else.

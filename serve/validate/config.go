@@ -71,7 +71,7 @@ type Config struct {
 	AllAlgorithms bool
 	// Iterations of NSEC3 by key size, smallest size first; the last stands for all above. None: denial.DefaultIterations.
 	Iterations []IterationLimit
-	// Minimal leaves authority and additional out where an answer does not need them, instead of validating them.
+	// Minimal leaves authority and additional of a positive answer that needs no proof out, instead of validating them.
 	Minimal bool
 	// Skew forgives clocks: seconds before the start and after the end that a signature still counts.
 	Skew uint32

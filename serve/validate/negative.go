@@ -98,9 +98,7 @@ func (c *call) denied(r *Response, z *zone) (*Result, verdict) {
 		res.Authority = append(res.Authority, Checked{Set: s, Security: dnssec.Secure})
 	}
 	res.Denial.Zone, res.Denial.Sets = z.name, sets
-	if !c.s.Minimal {
-		c.others(&res, r, z)
-	}
+	c.others(&res, r, z)
 	return &res, verdict{}
 }
 

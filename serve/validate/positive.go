@@ -22,8 +22,44 @@ func (c *call) positive(r *Response, set *message.RRset) Result {
 	}
 	// What is signed exists, whatever the message says; NXDOMAIN beside a CNAME is about its target.
 	res := Result{Security: dnssec.Secure, Rcode: wire.NoError, Reason: NoReason, Answer: []Checked{p.checked()}}
-	c.extras(&res, r, p.zone, proofs)
+	if set.Type == wire.TypeCNAME && len(set.Data) == 1 {
+		proofs = c.target(r, p.zone, proofs, message.Target(set.Data[0]))
+	}
+	c.extras(&res, r, p.zone, proofs, c.s.Minimal)
 	return res
+}
+
+// target learns from the proofs beside a CNAME where its target is delegated without DS: the same zone often says so in one answer, and
+// the questions for DS are spared. It returns the proofs, which belong to the answer.
+func (c *call) target(r *Response, z *zone, proofs []*message.RRset, target wire.Name) []*message.RRset {
+	if wire.ValidName(target) != nil || len(target) <= len(z.name) || !target.IsSubdomainOf(z.name) {
+		return proofs
+	}
+	if len(proofs) == 0 {
+		proofs, _, _ = c.denials(z, r)
+	}
+	if len(proofs) == 0 {
+		return nil
+	}
+	ttl := uint32(maxKeySeconds)
+	for _, s := range proofs {
+		ttl = min(ttl, s.TTL)
+	}
+	proof := denial.NewProof(z.name, proofs, c.iterations(z), &c.b.Hashes)
+	for labels := z.name.Labels() + 1; labels <= target.Labels() && !c.spent; labels++ {
+		at := denial.Ancestor(target, labels)
+		if c.known(at) != nil {
+			break
+		}
+		k := c.without(z, at, proof)
+		if k.security == dnssec.Bogus {
+			break // nothing is said of it
+		}
+		if c.keep(k, ttl); k.cut || k.end {
+			break
+		}
+	}
+	return proofs
 }
 
 // any validates the RRsets of an answer to ANY: each must hold.
@@ -39,7 +75,7 @@ func (c *call) any(r *Response, sets []*message.RRset) Result {
 		}
 		res.Answer, z = append(res.Answer, p.checked()), p.zone
 	}
-	c.extras(&res, r, z, proofs)
+	c.extras(&res, r, z, proofs, false)
 	return res
 }
 
@@ -67,7 +103,7 @@ func (c *call) alias(r *Response, dname *message.RRset) Result {
 		made.TTL, made.Sigs = min(cname.TTL, p.set.TTL), nil
 		res.Answer = append(res.Answer, Checked{Set: made, Security: dnssec.Secure})
 	}
-	c.extras(&res, r, p.zone, proofs)
+	c.extras(&res, r, p.zone, proofs, c.s.Minimal)
 	return res
 }
 
@@ -115,14 +151,14 @@ func (c *call) closer(proof *denial.Proof, p *proved) verdict {
 
 // extras adds to a secure answer what of authority and additional is secure: with proofs, what the answer needs. Unsigned and
 // failing RRsets are left out (RFC 4035, Section 3.2.3; servers.md 5.2, case 35), and so is what other zones have signed.
-func (c *call) extras(res *Result, r *Response, z *zone, proofs []*message.RRset) {
+func (c *call) extras(res *Result, r *Response, z *zone, proofs []*message.RRset, minimal bool) {
 	for _, s := range proofs {
 		res.Authority = append(res.Authority, Checked{Set: s, Security: dnssec.Secure})
 	}
 	if len(proofs) > 0 {
 		res.Denial = Denial{Zone: z.name, Sets: proofs}
 	}
-	if c.s.Minimal {
+	if minimal && len(proofs) == 0 {
 		return
 	}
 	res.Authority = append(res.Authority, c.good(r.Authority, z, len(proofs) > 0)...)
