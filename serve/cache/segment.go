@@ -230,19 +230,19 @@ func (s *shard) place(h uint64, e entry, value uint64) {
 	s.count[e.kind()]++
 }
 
-// grow doubles the index. Entries that find no place in it are lost, which is rare at this load.
+// grow doubles the index. It goes through the segments in order instead of from slot to slot: memory in a row is read ten times
+// faster, and a writer waits. Entries that find no place are lost, which is rare at this load.
 func (s *shard) grow(old *index) *index {
 	ix := &index{slots: make([]atomic.Uint64, 2*len(old.slots)), mask: old.mask*2 + 1, segments: old.segments}
-	for i := range old.slots {
-		v := old.slots[i].Load()
-		if v&^usedBit == 0 {
-			continue
-		}
-		e := old.entryAt(v)
-		if slot := ix.empty(s.secret.hash(e.kind(), e.key())); slot != nil {
-			slot.Store(v)
-		} else {
-			s.forget(&old.slots[i], e)
+	for _, r := range s.rings {
+		for _, seg := range r.queue {
+			s.walk(seg, func(h, _ uint64, slot *atomic.Uint64, e entry) {
+				if to := ix.empty(h); to != nil {
+					to.Store(slot.Load())
+				} else {
+					s.forget(slot, e)
+				}
+			})
 		}
 	}
 	s.index.Store(ix)
