@@ -16,7 +16,8 @@ var skipText string
 // skipRule is one line of the table: kind and name, perhaps with a pattern for the value, and the cause.
 type skipRule struct{ kind, name, value, cause string }
 
-// skipRules reads the table. A line is `kind name[=pattern] cause`; kinds are option, module, directive and feature.
+// skipRules reads the table. A line is `kind name[=pattern] cause`; kinds are option, module, directive,
+// feature and setting.
 func skipRules(text string) ([]skipRule, error) {
 	var list []skipRule
 	for i, line := range strings.Split(text, "\n") {
@@ -24,7 +25,7 @@ func skipRules(text string) ([]skipRule, error) {
 			continue
 		}
 		w := strings.Fields(line)
-		if len(w) < 3 || !slices.Contains([]string{"option", "module", "directive", "feature"}, w[0]) {
+		if len(w) < 3 || !slices.Contains([]string{"option", "module", "directive", "feature", "setting"}, w[0]) {
 			return nil, fmt.Errorf("reading the skip table: line %d is not `kind name cause`", i+1)
 		}
 		r := skipRule{kind: w[0], cause: strings.Join(w[2:], " ")}
@@ -95,4 +96,18 @@ func (s *Scenario) directives() []string {
 	}
 	slices.Sort(list)
 	return list
+}
+
+// notModelled is the Skip for a setting, with the cause that the table gives.
+func notModelled(name string) *Skip {
+	rules, err := skipRules(skipText)
+	if err != nil {
+		return &Skip{err.Error()}
+	}
+	for _, r := range rules {
+		if r.kind == "setting" && r.name == name {
+			return &Skip{fmt.Sprintf("setting %s: %s", name, r.cause)}
+		}
+	}
+	return &Skip{"setting " + name + " is not in the table of causes"}
 }

@@ -216,7 +216,7 @@ func (x *Subject) failed(in Input) {
 		x.act(in.ID, e.Broken(x.now))
 		return
 	}
-	x.engine.Outcome(x.now, in.ID, resolve.Outcome{Kind: resolve.Unreachable})
+	x.engine.Outcome(x.now, in.ID, resolve.Outcome{Kind: resolve.TimedOut}) // a connection closed early is tried again
 }
 
 // wishes sends what the engine wants sent.

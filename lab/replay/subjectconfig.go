@@ -48,7 +48,7 @@ func upstream(u Upstream, forward bool) resolve.Zone {
 
 // validateConfig says them in the words of the validator.
 func validateConfig(s *Settings) (validate.Config, error) {
-	c := validate.Config{AllowSHA1: true, FakeSHA1: s.FakeSHA1, Date: s.Date, Minimal: s.Minimal, AllAlgorithms: s.HardenAlgorithmDowngr,
+	c := validate.Config{AllowSHA1: true, FakeSHA1: s.FakeSHA1, Date: s.Date, AllAlgorithms: s.HardenAlgorithmDowngr,
 		Iterations: []validate.IterationLimit{{KeyBits: 1024, Iterations: 150}, {KeyBits: 2048, Iterations: 150}, {KeyBits: 4096, Iterations: 150}}}
 	if s.IgnoreDates {
 		c.Date = validate.DateOff
@@ -56,6 +56,9 @@ func validateConfig(s *Settings) (validate.Config, error) {
 	for _, r := range s.Anchors {
 		if r.Type != wire.TypeDS && r.Type != wire.TypeDNSKEY {
 			return c, fmt.Errorf("trust anchor of %s is of type %s", r.Name, r.Type)
+		}
+		if s.Dialect == Deckard && r.Type == wire.TypeDS && len(r.RData) > 2 && r.RData[2] == 3 {
+			return c, notModelled("dsa-anchor")
 		}
 		c.Anchors = append(c.Anchors, validate.Anchor{Zone: r.Name, Type: r.Type, Data: r.RData})
 	}
@@ -104,7 +107,7 @@ func access(s *Settings) (everybody filter.ACL, p permitted, err error) {
 		case "refuse":
 			loopback = loopback && !a.Prefix.Contains(netip.MustParseAddr("127.0.0.1"))
 		default:
-			return everybody, p, &Skip{Cause: "access-control action " + a.Action}
+			return everybody, p, notModelled("access")
 		}
 	}
 	if loopback {
@@ -119,10 +122,10 @@ func access(s *Settings) (everybody filter.ACL, p permitted, err error) {
 func (x *Subject) zones(rc *resolve.Config) error {
 	s := &x.settings
 	if len(s.RPZ) > 0 {
-		return &Skip{Cause: "response policy zones come with a later issue"}
+		return notModelled("rpz")
 	}
 	if len(s.LocalZones)+len(s.LocalData) > 0 {
-		return &Skip{Cause: "local-zone types are Unbound's own"}
+		return notModelled("local-zones")
 	}
 	if len(s.Zones) > 0 {
 		return &Skip{Cause: "auth-zone is not modelled yet"}

@@ -253,7 +253,10 @@ func (x *Exchange) refusedForm(now int64, m *message.Message) Action {
 // mismatch counts a message that is not the reply. Somebody may be guessing.
 func (x *Exchange) mismatch(now int64) Action {
 	x.foreign++
-	if x.foreign < MaxForeign || x.stream {
+	switch {
+	case x.stream: // nobody but the server writes there, and it writes nonsense
+		return x.end(resolve.Outcome{Kind: resolve.Unreachable})
+	case x.foreign < MaxForeign:
 		return Wait
 	}
 	return x.overStream(now)
@@ -300,6 +303,9 @@ func (x *Exchange) cookieIsRight(m *message.Message, now int64) bool {
 
 // Expired tells that the deadline has passed.
 func (x *Exchange) Expired(now int64) Action {
+	if x.foreign > 0 && !x.stream {
+		return x.overStream(now) // something came, and it was not the reply
+	}
 	return x.end(resolve.Outcome{Kind: resolve.TimedOut})
 }
 

@@ -109,7 +109,16 @@ func (t *Table) Waiting() int { return t.waiters }
 // Ask lets a client wait for the answer to a question. False: there are too many already; Done is not called.
 func (t *Table) Ask(now int64, q message.Question, cd bool, c Client) bool {
 	if c.CacheOnly {
-		t.engine.Resolve(now, q, resolve.Options{CD: cd, CacheOnly: true, Priority: true}, c.Done)
+		t.engine.Resolve(now, q, resolve.Options{CD: cd, CacheOnly: true, Priority: true}, func(a *resolve.Answer) {
+			if s := t.stale(now, q, cd); s != nil && t.config.Stale {
+				t.counts.Stale++
+				a = s
+			}
+			c.Done(a)
+		})
+		if t.config.Stale && t.stale(now, q, cd) != nil {
+			t.Prefetch(now, q, cd)
+		}
 		return true
 	}
 	if t.waiters >= or(t.config.Waiters, MaxWaiters) || !c.Trusted && !c.Addr.IsLoopback() && t.clients[c.Addr] >= or(t.config.OfClient, MaxOfClient) {

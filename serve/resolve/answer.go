@@ -56,7 +56,10 @@ func (t *task) answer(q message.Question) *Answer {
 			return a
 		}
 		if seen(a.Answer, next) {
-			return t.broken(q, "the chain of CNAME and DNAME records is a loop") // servers.md 5.2, case 40
+			if a.Security == dnssec.Secure { // servers.md 5.2, case 40: as others do
+				return t.broken(q, "the chain of CNAME and DNAME records is a loop")
+			}
+			return a
 		}
 		name = next
 	}
@@ -77,9 +80,16 @@ func (t *task) refer(a *Answer, name wire.Name) {
 	if err != nil || d.ns == nil {
 		return
 	}
-	a.Rcode, a.Reason, a.Text, a.Security = wire.NoError, event.NoReason, "", dnssec.Indeterminate
+	a.Rcode, a.Reason, a.Text, a.Security, a.Expires = wire.NoError, event.NoReason, "", dnssec.Indeterminate, 0
 	a.Authority, a.Additional = []*message.RRset{d.ns}, d.glue
-	a.Expires = 0
+	if e, ok := t.e.Cache.RRset(d.zone, wire.TypeNS, t.e.now); ok { // what the zone says of itself, which may be signed
+		a.Authority[0], a.Security = e.Set, e.Security
+	}
+	for i, g := range a.Additional {
+		if e, ok := t.e.Cache.RRset(g.Name, g.Type, t.e.now); ok {
+			a.Additional[i] = e.Set
+		}
+	}
 }
 
 // aliasOf returns the name where a link leads on to, or nil where it is the end.
@@ -124,21 +134,27 @@ func (a *Answer) add(l *cache.Answer, minimal bool) {
 	}
 	a.Authority = merge(proofs, l.Authority)
 	a.Additional = merge(nil, l.Additional)
-	if minimal && len(l.Answer) > 0 && l.Rcode == wire.NoError {
+	if minimal {
 		a.minimise(l)
 	}
 }
 
-// minimise leaves out what an answer can do without: name servers, and everything additional but what service records lead to.
+// minimise leaves out what a positive answer can do without: everything beside it, unless a proof is part of it.
 func (a *Answer) minimise(l *cache.Answer) {
-	kept := make([]*message.RRset, 0, len(a.Authority))
+	q := a.Question
+	if l.Rcode == wire.NXDomain || l.Rcode == wire.NoError && len(l.Answer) == 0 {
+		a.Authority, a.Additional = dropNS(a.Authority), nil
+		return
+	}
+	if l.Rcode != wire.NoError || q.Type == wire.TypeNS || findType(a.Answer, q.Type) == nil {
+		return
+	}
 	for _, s := range a.Authority {
-		if s.Type != wire.TypeNS {
-			kept = append(kept, s)
+		if s.Type == wire.TypeNSEC || s.Type == wire.TypeNSEC3 {
+			return
 		}
 	}
-	a.Authority = kept
-	a.Additional = nil
+	a.Authority, a.Additional = nil, nil
 }
 
 func merge(to, from []*message.RRset) []*message.RRset {
@@ -220,13 +236,13 @@ func (e *Engine) Stale(now int64, q message.Question, cd bool, ttl uint32) *Answ
 	if ttl == 0 {
 		ttl = 30
 	}
-	variant := uint8(validated)
-	if cd || e.Validator == nil {
-		variant = raw
-	}
 	a := &Answer{Question: q, Security: dnssec.Secure, Cached: true, Expires: now/second + int64(ttl)}
 	name := q.Name
 	for range MaxChain + 1 {
+		variant := uint8(validated)
+		if cd || e.Validator == nil || !e.Validator.Secure(name, now) {
+			variant = raw
+		}
 		l, ok := e.Cache.StaleAnswer(message.Question{Name: name, Type: q.Type, Class: q.Class}, variant, now)
 		if !ok || l.Rcode == wire.ServFail || l.Security == dnssec.Bogus {
 			return nil

@@ -19,6 +19,7 @@ type reply struct {
 	additional []*message.RRset
 	zone       wire.Name
 	from       server
+	recursive  bool // from a resolver
 }
 
 // server is one address, asked as one of a zone's servers.
@@ -75,7 +76,10 @@ func (t *task) wholeOf(q message.Question, r *reply) *reply {
 
 // links takes an answer apart into its links: the record asked for, or an alias and what the same servers said of its
 // target (RFC 1034, Section 4.3.2, step 3a). Names the server has no say about are gone already (scrub.go).
-func (r *reply) links(q message.Question) []*validate.Response {
+//
+// first keeps the first only: the names that follow are asked for themselves, as others do together with QNAME minimisation, since what a
+// server adds to its answer is what a forger adds, too.
+func (r *reply) links(q message.Question, first bool) []*validate.Response {
 	var list []*validate.Response
 	name := q.Name
 	left := r.answer
@@ -90,7 +94,7 @@ func (r *reply) links(q message.Question) []*validate.Response {
 		} else if n, sets := takeAlias(left, name); sets != nil && q.Type != wire.TypeCNAME {
 			l.Answer, left, next = sets, without(left, sets), n
 		}
-		if next == nil || !r.covers(left, next) {
+		if next == nil || first || !r.covers(left, next) {
 			r.end(l, next)
 			return list
 		}
@@ -138,6 +142,9 @@ func takeAlias(section []*message.RRset, name wire.Name) (wire.Name, []*message.
 			continue
 		}
 		if made := synthesise(name, s); made != nil {
+			if c != nil && !c.SameData(made) {
+				return nil, nil // the CNAME beside it says something else: one of them is forged
+			}
 			return message.Target(made.Data[0]), []*message.RRset{s, made}
 		}
 		return nil, []*message.RRset{s} // YXDOMAIN

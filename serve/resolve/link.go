@@ -19,7 +19,7 @@ const (
 // link answers one question without following aliases: from the cache, else from servers, and validated unless checked is false.
 // It never returns nil; what fails is SERVFAIL with a reason.
 func (t *task) link(q message.Question, checked bool) *cache.Answer {
-	checked = checked && t.e.Validator != nil && !t.opts.CD
+	checked = checked && t.e.Validator != nil && !t.opts.CD && t.e.Validator.Secure(q.Name, t.e.now)
 	variant := uint8(raw)
 	if checked {
 		variant = validated
@@ -63,18 +63,25 @@ func (t *task) cached(q message.Question, variant uint8) *cache.Answer {
 	if a := t.belowNX(q, variant); a != nil {
 		return a
 	}
-	if variant == validated && t.config.Aggressive && t.mayDeny(q) {
-		if a, ok := e.Cache.Deny(q, e.now); ok {
+	if variant == validated && t.config.Aggressive {
+		if a := t.denied(q); a != nil {
 			return a
 		}
 	}
 	return nil
 }
 
-// mayDeny tells whether proofs of a zone above may speak for a name: not where a configured zone answers for it.
-func (t *task) mayDeny(q message.Question) bool {
-	z := t.config.zoneFor(q.Name)
-	return z == nil || z.Name.Equal(wire.Root())
+// denied answers from proofs held of other names (RFC 8198). Those of a zone above do not speak for a configured zone.
+func (t *task) denied(q message.Question) *cache.Answer {
+	a, ok := t.e.Cache.Deny(q, t.e.now)
+	if !ok {
+		return nil
+	}
+	z, soa := t.config.zoneFor(q.Name), findType(a.Authority, wire.TypeSOA)
+	if z != nil && (soa == nil || !soa.Name.IsSubdomainOf(z.Name)) {
+		return nil
+	}
+	return a
 }
 
 // alias answers from a CNAME at the name, or a DNAME above it, that is known from another question.
@@ -161,7 +168,7 @@ func (t *task) fetched(q message.Question) *cache.Answer {
 	}
 	var first *cache.Answer
 	t.comesFrom(keyOf(q, raw), r.from)
-	for i, l := range r.links(q) {
+	for i, l := range r.links(q, t.config.Minimise && !r.recursive) {
 		if i > 0 && t.knows(l.Question, raw) {
 			break
 		}
@@ -201,14 +208,16 @@ func (t *task) keepSets(a *cache.Answer, r *reply) {
 	}
 	for i, s := range a.Additional {
 		if s.Type == wire.TypeA || s.Type == wire.TypeAAAA {
-			a.Additional[i] = t.held(s, cache.TrustAdditional, dnssec.Unchecked)
+			if e := t.e.Cache.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now); e.Set != nil && e.Trust > cache.TrustAdditional {
+				a.Additional[i] = e.Set
+			}
 		}
 	}
 }
 
 // held files an RRset and returns what the cache holds then.
 func (t *task) held(s *message.RRset, trust cache.Trust, security dnssec.Security) *message.RRset {
-	if e := t.e.Cache.PutRRset(s, trust, security, t.e.now); e.Set != nil {
+	if e := t.e.Cache.PutRRset(s, trust, security, t.e.now); e.Set != nil && (len(e.Set.Sigs) > 0 || len(s.Sigs) == 0) {
 		return e.Set
 	}
 	return s
@@ -271,13 +280,13 @@ func (t *task) secured(q message.Question) *cache.Answer {
 	for range MaxBogus + 1 {
 		r, known := t.rawReply(q, avoid)
 		if r == nil {
-			if last != nil {
-				return last
+			if last == nil {
+				return known
 			}
-			return known
+			break
 		}
 		var first *cache.Answer
-		for i, l := range r.links(q) {
+		for i, l := range r.links(q, t.config.Minimise && !r.recursive) {
 			if i > 0 && t.knows(l.Question, validated) {
 				break
 			}
@@ -340,10 +349,8 @@ func (t *task) check(l *validate.Response) *cache.Answer {
 	if v.Security == dnssec.Bogus {
 		a.Rcode = wire.ServFail
 	}
-	if t.config.Aggressive {
-		for _, d := range v.Denial.Sets {
-			e.Cache.PutDenial(v.Denial.Zone, d, v.Denial.SOA, e.now)
-		}
+	for _, d := range v.Denial.Sets {
+		e.Cache.PutDenial(v.Denial.Zone, d, v.Denial.SOA, e.now)
 	}
 	return a
 }
@@ -375,7 +382,7 @@ func (s source) Retry(q message.Question, why string) (*validate.Response, error
 	if err != nil {
 		return nil, err
 	}
-	l := r.links(q)[0]
+	l := r.links(q, true)[0]
 	t.keep(&cache.Answer{Question: q, Rcode: l.Rcode, AA: r.aa, Reason: event.NoReason, Answer: l.Answer, Authority: l.Authority, Additional: l.Additional}, raw)
 	t.comesFrom(key, r.from)
 	return l, nil
@@ -395,6 +402,14 @@ func keyOf(q message.Question, variant uint8) string {
 
 // Fetch implements validate.Source.
 func (s source) Fetch(q message.Question) (*validate.Response, error) {
+	if q.Type == wire.TypeDS { // a proof that there is none may be at hand, and need not be asked for
+		if a := s.t.denied(q); a != nil {
+			return &validate.Response{Question: q, Rcode: a.Rcode, Authority: a.Authority}, nil
+		}
+		if r := s.t.noDS(q); r != nil {
+			return r, nil
+		}
+	}
 	a := s.t.link(q, false)
 	if a.Rcode == wire.ServFail {
 		return nil, &failed{a.Reason, a.Text}

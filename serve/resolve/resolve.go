@@ -166,6 +166,7 @@ type task struct {
 	depth    int
 	trace    []Step
 	from     map[string]server // who gave an unchecked answer
+	proofs   [][]*message.RRset // of the replies heard
 	blamed   []server          // whose answers did not hold
 }
 

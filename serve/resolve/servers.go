@@ -160,6 +160,7 @@ func (t *task) read(a *attempt, s server, m *message.Message) (*reply, kind, str
 	t.capTTL(m)
 	r := t.scrub(m, a.q, a.d)
 	r.from = s
+	t.hear(r)
 	k := classify(r, m, a.d)
 	zone := a.d.zone
 	switch k {
