@@ -78,8 +78,12 @@ type Limits struct {
 	// Requests is the number of HTTP requests and QUIC streams worked on at a time, over all connections, counted before
 	// any of their content is read. Default 4,096. More are refused (503, DOQ_EXCESSIVE_LOAD). Stops stream floods.
 	Requests int
-	// ConnectionRequests is the same for one connection. Default 100 (RFC 9113, Section 6.5.2: not smaller than 100).
+	// ConnectionRequests is the same for one connection, and bounds the Deferred messages of a TCP or TLS connection: the next ones wait,
+	// unread. Default 100 (RFC 9113, Section 6.5.2: not smaller than 100).
 	ConnectionRequests int
+	// Later is how long the reply to a Deferred message is waited for. Default 20 s, which no resolution takes. Stops a Replier that nobody
+	// uses from holding a connection or a request for ever.
+	Later time.Duration
 	// CertificateCheck is how often the certificate files are looked at. Default 10 s.
 	CertificateCheck time.Duration
 }
@@ -97,6 +101,7 @@ func (l Limits) withDefaults() Limits {
 	number(&l.ConnectionTransfers, 4)
 	number(&l.Requests, 4096)
 	number(&l.ConnectionRequests, 100)
+	number(&l.Later, 20*time.Second)
 	number(&l.CertificateCheck, 10*time.Second)
 	return l
 }

@@ -25,7 +25,8 @@ const (
 )
 
 // conn is one TCP or TLS connection (RFC 7766). Messages are answered in the order they come, many to a write; transfers run beside
-// them, so that other answers pass them (RFC 7766, Section 6.2.1.1; RFC 9103, Section 6).
+// them, and replies that come later are written when they come (backlog.go), so that other answers pass them (RFC 7766, Section 6.2.1.1;
+// RFC 9103, Section 6).
 type conn struct {
 	listener *streamListener
 	server   *Server
@@ -47,8 +48,11 @@ type conn struct {
 	queries int
 
 	writing   sync.Mutex
-	transfers chan struct{} // tokens of transfers that run; made for the first
-	running   sync.WaitGroup
+	transfers chan struct{}  // tokens of transfers that run; made for the first
+	running   sync.WaitGroup // transfers, and the writing of replies that came later
+	backlog   backlog
+	gone      chan struct{} // closed by cut
+	cutting   sync.Once
 }
 
 var (
@@ -76,13 +80,13 @@ func (c *conn) run() {
 			err = c.answer()
 		}
 	}
-	c.running.Wait()
+	c.settle(err)
 	c.part(err)
 }
 
 // end gives back what the connection held.
 func (c *conn) end() {
-	c.raw.Close()
+	c.cut()
 	c.server.memory.Add(-c.charged)
 	c.server.table.remove(&c.member)
 	c.listener.forget(c)
@@ -97,7 +101,7 @@ func (c *conn) part(err error) {
 	case errors.As(err, &ne) && ne.Timeout():
 		c.counters.idleClosed.Add(1)
 		return // nothing is unread, or only half a message
-	case errors.Is(err, errLong), errors.Is(err, errTransfer):
+	case errors.Is(err, errLong), errors.Is(err, errTransfer), errors.Is(err, errStuck):
 		c.counters.refused.Add(1)
 		return
 	}
@@ -212,7 +216,7 @@ func (c *conn) fill() error {
 		}
 	}
 	if !c.late { // set once a message, so that an octet now and then does not move it
-		c.nc.SetReadDeadline(time.Now().Add(c.patience()))
+		c.nc.SetReadDeadline(c.patience())
 		if c.have == 0 && c.listener.draining() { // drain may have begun, and woken the connection, in between
 			c.nc.SetReadDeadline(time.Now().Add(quiet))
 		}
@@ -227,21 +231,28 @@ func (c *conn) fill() error {
 		c.woken, c.late = true, false
 		return nil // the deadline was drain's: look once more for what has arrived
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) && c.have == 0 && c.busy() {
+		return nil
+	}
 	if err == nil {
 		err = io.ErrNoProgress
 	}
 	return err
 }
 
-// patience is how long to wait for the next octets.
-func (c *conn) patience() time.Duration {
+// patience is until when to wait for the next octets.
+func (c *conn) patience() time.Time {
+	now := time.Now()
 	switch {
 	case c.have > 0:
-		return c.limits.Message
+		return now.Add(c.limits.Message)
 	case c.listener.draining():
-		return quiet
+		return now.Add(quiet)
 	}
-	return c.limits.Idle
+	if n, _ := c.backlog.owes(); n > 0 {
+		return now.Add(c.limits.Idle)
+	}
+	return time.Unix(0, c.member.active.Load()).Add(c.limits.Idle) // a reply that came later counts
 }
 
 // grow makes room for a message of up to most octets: four times as much as came so far, charged to Limits.StreamMemory.
@@ -276,6 +287,9 @@ func (c *conn) consume(n int) {
 
 // answer has all whole messages in in answered and writes the replies at once.
 func (c *conn) answer() error {
+	if !c.waitBelow(c.limits.ConnectionRequests) {
+		return errStuck
+	}
 	now := time.Now().UnixNano()
 	c.client.Arrived = now
 	c.member.active.Store(now)
@@ -285,7 +299,8 @@ func (c *conn) answer() error {
 	one := c.server.free.take()
 	used, taken, replies := 0, 0, 0
 	var transfer []byte
-	for taken+2 <= c.have && used < turn && transfer == nil && c.queries < c.limits.Queries {
+	full := false // as many replies are to come as may be; the rest of in waits, unread
+	for taken+2 <= c.have && used < turn && transfer == nil && c.queries < c.limits.Queries && !full {
 		size := 2 + int(binary.BigEndian.Uint16(c.in[taken:]))
 		if size < 2+shortestMessage || taken+size > c.have {
 			break
@@ -294,9 +309,13 @@ func (c *conn) answer() error {
 		taken += size
 		c.queries++
 		n := one.answerer.Answer(query, &c.client, one.out[used+2:used+2+MaxMessage:used+2+MaxMessage])
-		if n == Stream {
+		switch {
+		case n == Stream:
 			transfer = slices.Clone(query)
-		} else if n > 0 {
+		case n == Deferred:
+			waiting, _ := c.backlog.owes()
+			full = waiting >= c.limits.ConnectionRequests
+		case n > 0:
 			binary.BigEndian.PutUint16(one.out[used:], uint16(n))
 			used += 2 + n
 			replies++
@@ -339,7 +358,7 @@ func (c *conn) write(framed []byte, messages int) error {
 	c.nc.SetWriteDeadline(time.Now().Add(c.limits.Write))
 	if _, err := c.nc.Write(framed); err != nil {
 		c.counters.sendErrors.Add(uint64(messages))
-		c.raw.Close()
+		c.cut()
 		return err
 	}
 	c.counters.sent.Add(uint64(messages))
@@ -378,7 +397,7 @@ func (c *conn) transfer(query []byte) error {
 			return err
 		})
 		if err != nil { // RFC 5936, Section 2.2: the client must not take half a zone for a whole one
-			c.raw.Close()
+			c.cut()
 		}
 	})
 	return nil

@@ -23,7 +23,7 @@ func NewHand(at netip.AddrPort, a Answerer) (*Hand, netip.AddrPort, error) {
 	s := &Server{}
 	s.settings.Store(Config{Limits: Limits{}.withDefaults()}.settings())
 	u := &udpSocket{server: s, local: bound, wildcard: at.Addr().IsUnspecified(), open: true, fd: fd}
-	return &Hand{u, newBatch(bound, u.wildcard), a}, bound, nil
+	return &Hand{u, u.newBatch(), a}, bound, nil
 }
 
 // Step waits for at least one datagram and answers all that are there.

@@ -207,7 +207,12 @@ func (h *dohHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	client := h.client(r, set)
 	count.received.Add(1)
-	reply, n := s.free.one(query, &client)
+	reply, n := s.reply(r.Context(), query, &client, func() {
+		// The times of newHTTP are for messages and writes, not for this wait. HTTP/3 has no such times.
+		c, end := http.NewResponseController(w), time.Now().Add(set.limits.Later+set.limits.Write)
+		_ = c.SetReadDeadline(end)
+		_ = c.SetWriteDeadline(end)
+	})
 	switch {
 	case n == Stream:
 		http.Error(w, "zone transfers are not available over HTTPS", http.StatusNotImplemented)

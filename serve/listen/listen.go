@@ -2,14 +2,14 @@
 // sends back what the Answerer wrote. One file a transport: udp, tcp, tls (DoT and XoT), https (DoH over HTTP/2 and
 // HTTP/3, and plain HTTP behind a trusted proxy), quic (DoQ); proxy reads PROXYv2 before any of them.
 //
-// It promises: an answer leaves from the address that was asked; a UDP message costs no allocation and no contended
-// lock; a client that is slow, silent or hostile costs itself its connection and nobody else an answer (table.go); a
+// It promises: an answer leaves from the address that was asked, also one that comes later (Deferred), and that holds up no other; a UDP
+// message costs no allocation and no contended lock; a client that is slow, silent or hostile costs itself its connection and nobody else an answer (table.go); a
 // reload keeps every socket whose address stays, and Drain answers what was received before it stops.
 //
 // It refuses to decide: what is answered, dropped, limited or transferred is the Answerer's business. It looks into a
 // message only where a transport's RFC makes it (the message ID in DoQ, TTLs for the freshness of DoH).
 //
-// Limits today: Deferred is not sent by anybody yet and counts as Drop; TLS 0-RTT is off for every transport; batched
+// Limits today: a QUIC connection that is silent for Limits.Idle is closed though a reply is to come; TLS 0-RTT is off for every transport; batched
 // system calls exist on Linux only, elsewhere one datagram costs two calls and wildcard binds answer from the
 // address the system chooses; net/http and quic-go start a goroutine for each HTTP request and QUIC stream, bounded by
 // Limits.Requests.
@@ -27,15 +27,15 @@ type Client struct {
 	Local     netip.AddrPort  // the address that was asked
 	Transport event.Transport // how
 	Arrived   int64           // ns since 1970, when the receive call returned
-	// Later makes ready for a reply that is sent after Answer has returned Deferred. It may be called once, by Answer; nil where the
-	// transport cannot.
+	// Later makes ready for a reply that is sent after Answer has returned Deferred. It may be called once, by Answer.
 	Later func() Replier
 	// ServerName is the name the client asked for in TLS (SNI); empty without.
 	ServerName string
 }
 
-// Replier sends the reply to a Deferred message, to whoever asked and from where it was asked. Reply is called exactly once, by any goroutine; an empty message means that there is no
-// reply. It does not keep the message.
+// Replier sends the reply to a Deferred message, to whoever asked and from where it was asked. Reply is called exactly once, by any
+// goroutine, before Answer returns or long after; an empty message means that there is no reply. It neither keeps the message nor waits
+// for the client, and does nothing once the client or the socket is gone.
 type Replier interface{ Reply(msg []byte) }
 
 // What an Answerer returns instead of a length.

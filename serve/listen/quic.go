@@ -270,7 +270,7 @@ func (q *doqStream) serve() {
 	q.conn.member.active.Store(q.client.Arrived)
 	s.table.asked(q.conn.member)
 	count.received.Add(1)
-	reply, n := s.free.one(query, &q.client)
+	reply, n := s.reply(q.Context(), query, &q.client, nil)
 	switch {
 	case n > 0:
 		err = q.write(reply)

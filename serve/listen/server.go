@@ -33,8 +33,12 @@ type Server struct {
 	transfers atomic.Int64 // running, against Limits.Transfers
 	requests  atomic.Int64 // running, against Limits.Requests
 	memory    atomic.Int64 // octets held, against Limits.StreamMemory
+	deferred  atomic.Int64 // messages whose reply is to come
 	draining  atomic.Bool
 	work      sync.WaitGroup // connections and workers
+
+	impatient chan struct{} // closed when replies that come later are waited for no more
+	patience  sync.Once
 
 	// The owner's.
 	mu     sync.Mutex // guards the rest; taken by Start, Reload, Drain and Close only
@@ -87,7 +91,7 @@ func New(c Config, answerer func() Answerer, streamer Streamer, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{log: log, streamer: streamer, table: newTable(), config: c}
+	s := &Server{log: log, streamer: streamer, table: newTable(), config: c, impatient: make(chan struct{})}
 	for range c.Workers {
 		s.udpLanes = append(s.udpLanes, &lane{answerer: answerer()})
 	}
@@ -157,6 +161,7 @@ func (s *Server) Drain(ctx context.Context) error {
 		return nil
 	}
 	s.draining.Store(true)
+	s.losePatience(laterDrain)
 	drainAll(ctx, s.open.Load().groups)
 	done := make(chan struct{})
 	s.stop()
@@ -187,6 +192,7 @@ func (s *Server) Close() {
 
 // end closes what is open and waits for its goroutines. A Streamer that does not return is left behind after a second.
 func (s *Server) end(done <-chan struct{}) {
+	s.losePatience(0)
 	for _, g := range s.open.Load().groups {
 		for _, e := range g.endpoints {
 			e.close()

@@ -18,6 +18,7 @@ type Statistics struct {
 	Evicted     uint64 // closed to make room for others
 	Transfers   uint64 // Streamer.Stream calls running now
 	Requests    uint64 // HTTP requests and QUIC streams being worked on now
+	Deferred    uint64 // messages whose reply is still to come
 	StreamBytes uint64 // held now for long messages and replies, see Limits.StreamMemory
 
 	// CertificateEnd is when the certificate in use ends; zero without one. CertificateError is why the files on disk are
@@ -95,6 +96,7 @@ func (s *Server) Statistics() Statistics {
 	r.Evicted = s.table.evicted.Load()
 	r.Transfers = uint64(max(0, s.transfers.Load()))
 	r.Requests = uint64(max(0, s.requests.Load()))
+	r.Deferred = uint64(max(0, s.deferred.Load()))
 	r.StreamBytes = uint64(max(0, s.memory.Load()))
 	if c := s.certificates.Load(); c != nil {
 		r.CertificateEnd, r.CertificateError = c.state()

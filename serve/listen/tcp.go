@@ -60,7 +60,9 @@ func (e *streamListener) begin(nc net.Conn) {
 	set := s.settings.Load()
 	c := &conn{listener: e, server: s, raw: nc, nc: nc, counters: &s.counters[e.transport]}
 	c.client = Client{Remote: clientAddr(nc.RemoteAddr()), Local: clientAddr(nc.LocalAddr()), Transport: e.transport}
-	c.member.kill = func() { c.raw.Close() }
+	c.gone = make(chan struct{})
+	c.client.Later = c.later
+	c.member.kill = c.cut
 	c.proxied = contains(set.proxies, c.client.Remote.Addr())
 	client := clientPrefix(c.client.Remote.Addr())
 	if c.proxied {
@@ -121,6 +123,6 @@ func (e *streamListener) cut() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for c := range e.conns {
-		c.raw.Close()
+		c.cut()
 	}
 }

@@ -28,10 +28,11 @@ type udpSocket struct {
 	wildcard bool
 	pin      bool
 	counters udpCounters
+	waiting  atomic.Int64 // replies that are to come
 	stopping atomic.Int32 // 0, stopDrain, stopNow
 	done     chan struct{}
 
-	mu   sync.Mutex // guards open against state and wake; the worker takes it only to close
+	mu   sync.RWMutex // guards open against state, wake and replies that come later; the worker takes it only to close
 	open bool
 	fd   int
 }
@@ -78,18 +79,19 @@ type batch struct {
 	in               []byte
 	out              []byte
 	client           Client
+	current          int // the message in hand
 }
 
-func newBatch(local netip.AddrPort, wildcard bool) *batch {
+func (u *udpSocket) newBatch() *batch {
 	b := &batch{in: make([]byte, batchSize*queryStride), out: make([]byte, replyRoom)}
-	b.client = Client{Local: local, Transport: event.UDP}
+	b.client = Client{Local: u.local, Transport: event.UDP, Later: func() Replier { return u.later(b) }}
 	for i := range b.recv {
 		b.recvIov[i].Base = &b.in[i*queryStride]
 		b.recvIov[i].SetLen(queryRoom)
 		h := &b.recv[i].hdr
 		h.Name, h.Namelen = &b.names[i][0], nameRoom
 		h.Iov, h.Iovlen = &b.recvIov[i], 1
-		if wildcard {
+		if u.wildcard {
 			h.Control = &b.controls[i][0]
 			h.SetControllen(controlRoom)
 		}
@@ -106,7 +108,7 @@ func (u *udpSocket) run() {
 	if u.pin {
 		pinThread(u.worker)
 	}
-	b := newBatch(u.local, u.wildcard)
+	b := u.newBatch()
 	l := u.server.udpLanes[u.worker]
 	for {
 		stopping := u.stopping.Load()
@@ -131,6 +133,7 @@ func (u *udpSocket) run() {
 			time.Sleep(time.Millisecond) // ENOMEM, ENOBUFS: let the kernel recover
 		}
 	}
+	u.settle()
 	u.mu.Lock()
 	u.open = false
 	unix.Close(u.fd)
@@ -172,6 +175,7 @@ func (u *udpSocket) answer(b *batch, n int, a Answerer) {
 			}
 			received++
 			out := b.out[used : used+MaxMessage : used+MaxMessage]
+			b.current = i
 			if size := a.Answer(query, &b.client, out); size > 0 {
 				s := &b.send[replies].hdr
 				s.Name, s.Namelen = r.hdr.Name, r.hdr.Namelen
@@ -306,8 +310,8 @@ func (u *udpSocket) wake(how int32) {
 // state asks the kernel how full the socket is (sock_diag's SK_MEMINFO), so that nothing is paid for it per datagram.
 func (u *udpSocket) state() SocketStatistics {
 	r := SocketStatistics{Local: u.local, Worker: u.worker}
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.mu.RLock()
+	defer u.mu.RUnlock()
 	if !u.open {
 		return r
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"anyu/event"
@@ -21,6 +22,7 @@ type udpSocket struct {
 	local    netip.AddrPort
 	conn     *net.UDPConn
 	counters udpCounters
+	waiting  *atomic.Int64 // replies that are to come, of all workers of the address
 	done     chan struct{}
 }
 
@@ -36,8 +38,9 @@ func (s *Server) openUDP(at netip.AddrPort, receiveBuffer int) ([]endpoint, neti
 	_ = conn.SetReadBuffer(receiveBuffer) // the system's own size is good enough
 	at = netip.AddrPortFrom(at.Addr(), clientAddr(conn.LocalAddr()).Port())
 	var all []endpoint
+	waiting := new(atomic.Int64)
 	for n := range s.config.Workers {
-		u := &udpSocket{server: s, worker: n, local: at, conn: conn, done: make(chan struct{})}
+		u := &udpSocket{server: s, worker: n, local: at, conn: conn, waiting: waiting, done: make(chan struct{})}
 		s.work.Add(1)
 		go u.run()
 		all = append(all, u)
@@ -53,6 +56,7 @@ func (u *udpSocket) run() {
 	for {
 		n, from, err := u.conn.ReadFromUDPAddrPort(in)
 		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+			u.settle()
 			u.conn.Close()
 			return
 		}
@@ -66,6 +70,11 @@ func (u *udpSocket) run() {
 			continue
 		}
 		u.counters.received.Add(1)
+		c.Later = func() Replier {
+			u.waiting.Add(1)
+			u.server.deferred.Add(1)
+			return &udpReplier{socket: u, to: from}
+		}
 		l.mu.Lock()
 		size := l.answerer.Answer(query, &c, out)
 		l.mu.Unlock()
@@ -77,6 +86,43 @@ func (u *udpSocket) run() {
 			continue
 		}
 		u.counters.sent.Add(1)
+	}
+}
+
+// udpReplier sends one reply from the socket that was asked.
+type udpReplier struct {
+	socket *udpSocket
+	used   atomic.Bool
+	to     netip.AddrPort
+}
+
+func (r *udpReplier) Reply(msg []byte) {
+	if r.used.Swap(true) {
+		return
+	}
+	u := r.socket
+	u.server.deferred.Add(-1)
+	defer u.waiting.Add(-1)
+	if len(msg) == 0 {
+		return
+	}
+	if _, err := u.conn.WriteToUDPAddrPort(msg, r.to); errors.Is(err, net.ErrClosed) {
+		return
+	} else if err != nil {
+		u.counters.sendErrors.Add(1)
+		return
+	}
+	u.counters.sent.Add(1)
+}
+
+// settle waits for the replies that are still to come.
+func (u *udpSocket) settle() {
+	for end := time.Now().Add(laterDrain); u.waiting.Load() > 0 && time.Now().Before(end); {
+		select {
+		case <-u.server.impatient:
+			return
+		case <-time.After(laterPoll):
+		}
 	}
 }
 
