@@ -196,14 +196,13 @@ func (w *Worker) resolved(a *resolve.Answer, out []byte) int {
 	return w.finish(out, n, h)
 }
 
-// records puts the sections into the builder. False means that the answer did not fit; what is missing of the additional section
-// does not matter (RFC 2181, Section 9).
+// records puts the sections into the builder, RRset by RRset. False means that not all that matters fitted; what is missing of the
+// additional section does not matter (RFC 2181, Section 9).
 func (w *Worker) records(a *resolve.Answer, out []byte) (whole bool) {
 	b := &w.builder
 	b.Reset(out[:w.limit:len(out)])
 	b.Question(w.q.Name, w.q.Type, w.q.Class)
 	b.Reserve(w.opt.Size())
-	start := b.Mark()
 	for _, section := range []struct {
 		sets []*message.RRset
 		at   wire.Section
@@ -213,7 +212,6 @@ func (w *Worker) records(a *resolve.Answer, out []byte) (whole bool) {
 				continue // RFC 4035, Section 3.2.1
 			}
 			if !s.Put(b, section.at, s.TTL, w.q.DO) && section.at != wire.Additionals {
-				b.Back(start)
 				return false
 			}
 		}

@@ -118,9 +118,13 @@ func (w *Worker) otherClass(out []byte) int {
 			w.builder.Reset(out[:w.limit:len(out)])
 			w.builder.Question(w.q.Name, w.q.Type, w.q.Class)
 			w.builder.Reserve(w.opt.Size())
+			aa := uint16(wire.FlagAA)
+			if w.available {
+				aa = 0 // a resolver speaks for itself, not for a zone
+			}
 			rdata := append(append(w.lower[:0], byte(len(text))), text...)
 			w.builder.RR(wire.Answers, w.q.Name, wire.TypeTXT, wire.ClassCH, 0, rdata)
-			h := wire.Header{ID: w.q.ID, Flags: wire.FlagQR | wire.FlagAA | w.q.Flags&wire.FlagRD, QD: 1, AN: uint16(w.builder.Count(wire.Answers))}
+			h := wire.Header{ID: w.q.ID, Flags: wire.FlagQR | aa | w.q.Flags&wire.FlagRD, QD: 1, AN: uint16(w.builder.Count(wire.Answers))}
 			return w.finish(out, w.builder.Len(), h)
 		}
 	}

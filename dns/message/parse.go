@@ -201,8 +201,10 @@ func (m *Message) give(orphans *RRset) bool {
 	for _, d := range orphans.Data {
 		covered, given := wire.Type(binary.BigEndian.Uint16(d)), false
 		for _, section := range m.Sections() {
-			if s := Find(section, orphans.Name, covered); s != nil && covered != wire.TypeRRSIG && s.Class == orphans.Class && len(s.Sigs) == 0 {
-				s.Sigs, given = append(s.Sigs, d), true
+			if s := Find(section, orphans.Name, covered); s != nil && covered != wire.TypeRRSIG && s.Class == orphans.Class {
+				if given = true; !contains(s.Sigs, d) {
+					s.Sigs = append(s.Sigs, d)
+				}
 				s.TTL = min(s.TTL, orphans.TTL)
 				break
 			}

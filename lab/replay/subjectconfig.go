@@ -15,7 +15,7 @@ import (
 func resolveConfig(s *Settings) *resolve.Config {
 	c := &resolve.Config{IPv4: s.IPv4, IPv6: s.IPv6, Minimise: s.QNAMEMinimisation, Minimal: s.Minimal, BelowNX: s.HardenBelowNXDOMAIN,
 		Aggressive: s.AggressiveNSEC, KeepPromiscuous: !s.ScrubPromiscuous, Private: s.PrivateAddresses, PrivateNames: s.PrivateDomains,
-		MaxTTL: s.MaxTTL, MinTTL: s.MinTTL, NegativeTTL: s.MaxNegativeTTL, Tries: s.Retries}
+		MaxTTL: s.MaxTTL, MinTTL: s.MinTTL, NegativeTTL: s.MaxNegativeTTL, Tries: s.Retries, NameServers: s.ScrubNS}
 	if !s.QueryLocalhost {
 		c.Forbidden = func(a netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() }
 	}

@@ -56,10 +56,10 @@ func (t *task) answer(q message.Question) *Answer {
 			return a
 		}
 		if seen(a.Answer, next) {
-			if a.Security == dnssec.Secure { // servers.md 5.2, case 40: as others do
-				return t.broken(q, "the chain of CNAME and DNAME records is a loop")
+			if next.Equal(name) && a.Security != dnssec.Secure {
+				return a // an alias of itself says all that there is
 			}
-			return a
+			return t.broken(q, "the chain of CNAME and DNAME records is a loop") // servers.md 5.2, case 40: as others do
 		}
 		name = next
 	}
@@ -142,7 +142,7 @@ func (a *Answer) add(l *cache.Answer, minimal bool) {
 // minimise leaves out what a positive answer can do without: everything beside it, unless a proof is part of it.
 func (a *Answer) minimise(l *cache.Answer) {
 	q := a.Question
-	if l.Rcode == wire.NXDomain || l.Rcode == wire.NoError && len(l.Answer) == 0 {
+	if len(a.Answer) == 0 && (l.Rcode == wire.NXDomain || findType(a.Authority, wire.TypeSOA) != nil) {
 		a.Authority, a.Additional = dropNS(a.Authority), nil
 		return
 	}

@@ -22,7 +22,12 @@ func classify(r *reply, m *message.Message, d *zoneCut) kind {
 	// A resolver that was put where a zone's server should be answers without AA, but offers recursion.
 	resolver := m.Has(wire.FlagRA) && !r.aa && !d.recursive
 	switch r.rcode {
-	case wire.NoError, wire.YXDomain:
+	case wire.NoError:
+	case wire.YXDomain:
+		if findType(r.answer, wire.TypeDNAME) == nil {
+			return isUseless // RFC 6672, Section 2.2: it stands for a DNAME whose result is too long
+		}
+		return isAnswer
 	case wire.NXDomain:
 		switch {
 		case resolver:

@@ -21,6 +21,8 @@ type Config struct {
 
 	// KeepPromiscuous keeps NS records nobody asked for in the answers (CVE-2025-11411). Only to compare with others.
 	KeepPromiscuous bool
+	// NameServers of a zone that are looked at; 0: MaxNames.
+	NameServers int
 	// Private addresses are removed from answers, except below PrivateNames (DNS rebinding).
 	Private      []netip.Prefix
 	PrivateNames []wire.Name
@@ -64,6 +66,13 @@ func (c *Config) negativeTTL() uint32 {
 		return c.NegativeTTL
 	}
 	return 3600
+}
+
+func (c *Config) nameServers() int {
+	if c.NameServers > 0 {
+		return c.NameServers
+	}
+	return MaxNames
 }
 
 func (c *Config) tries() int {

@@ -131,6 +131,10 @@ func (t *task) remembered(zone wire.Name) *zoneCut {
 	if !ok || len(a.Authority) == 0 {
 		return nil
 	}
+	left := int64(a.Authority[0].TTL)
+	if whole := left + t.e.now/second - a.Stored; t.opts.Refresh && left <= whole/10 {
+		return nil // an answer is renewed from where it comes from tomorrow: a delegation about to expire may have changed
+	}
 	d := t.cut(a.Authority[0], a.Additional, a.Expires)
 	if !d.usable() {
 		return nil // climb to the parent, which may say more today (servers.md 5.2, case 8)
@@ -148,7 +152,7 @@ func (t *task) remember(ns *message.RRset, glue []*message.RRset, until int64, a
 		if s.Type != wire.TypeA && s.Type != wire.TypeAAAA {
 			continue
 		}
-		for _, d := range ns.Data[:min(len(ns.Data), MaxNames)] {
+		for _, d := range ns.Data {
 			if s.Name.Equal(message.Target(d)) {
 				kept = append(kept, s)
 				t.e.Cache.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now)
@@ -166,7 +170,7 @@ func (t *task) remember(ns *message.RRset, glue []*message.RRset, until int64, a
 // cut makes a delegation of name server records and glue.
 func (t *task) cut(ns *message.RRset, glue []*message.RRset, expires int64) *zoneCut {
 	d := &zoneCut{zone: ns.Name, ns: ns, glue: glue, expires: expires, signed: t.expectsSignatures(ns.Name)}
-	for _, data := range ns.Data[:min(len(ns.Data), MaxNames)] {
+	for _, data := range ns.Data {
 		s := nameServer{name: message.Target(data)}
 		for _, g := range glue {
 			if g.Name.Equal(s.name) {

@@ -193,7 +193,10 @@ func (t *task) knows(q message.Question, variant uint8) bool {
 // already and does not let them live longer for being heard of again, the answer has what the cache has.
 func (t *task) keepSets(a *cache.Answer, r *reply) {
 	trust, beside := cache.TrustAnswer, cache.TrustReferral
-	if r.aa {
+	switch {
+	case a.Security == dnssec.Secure:
+		trust, beside = cache.TrustSecure, cache.TrustSecure
+	case r.aa:
 		trust, beside = cache.TrustAuthAnswer, cache.TrustAuthority
 	}
 	for i, s := range a.Answer {
@@ -202,8 +205,11 @@ func (t *task) keepSets(a *cache.Answer, r *reply) {
 		}
 	}
 	for i, s := range a.Authority {
-		if s.Type == wire.TypeNS {
+		switch s.Type {
+		case wire.TypeNS:
 			a.Authority[i] = t.held(s, beside, a.Security)
+		case wire.TypeSOA:
+			t.e.Cache.PutRRset(s, beside, a.Security, t.e.now)
 		}
 	}
 	for i, s := range a.Additional {
@@ -323,7 +329,9 @@ func (t *task) rawReply(q message.Question, avoid []server) (*reply, *cache.Answ
 			if a.Rcode == wire.ServFail {
 				return nil, a
 			}
-			return &reply{rcode: a.Rcode, aa: a.AA, answer: a.Answer, authority: a.Authority, additional: a.Additional}, nil
+			if t.depth > 1 || !withoutSOA(q, a) || t.addSOA(a) { // a client wants the whole answer
+				return cachedReply(a), nil
+			}
 		}
 	}
 	r, err := t.iterate(q, avoid)
@@ -335,6 +343,28 @@ func (t *task) rawReply(q message.Question, avoid []server) (*reply, *cache.Answ
 		return nil, a
 	}
 	return r, nil
+}
+
+func cachedReply(a *cache.Answer) *reply {
+	return &reply{question: a.Question, rcode: a.Rcode, aa: a.AA, answer: a.Answer, authority: a.Authority, additional: a.Additional}
+}
+
+// withoutSOA tells whether the denial of DS came with a referral, which has no SOA.
+func withoutSOA(q message.Question, a *cache.Answer) bool {
+	return q.Type == wire.TypeDS && len(a.Answer) == 0 && findType(a.Authority, wire.TypeSOA) == nil
+}
+
+// addSOA completes a denial with the SOA of its zone, if that is known.
+func (t *task) addSOA(a *cache.Answer) bool {
+	zone := signer(a.Authority)
+	if zone == nil {
+		return false
+	}
+	e, ok := t.e.Cache.RRset(zone, wire.TypeSOA, t.e.now)
+	if ok {
+		a.Authority = append(a.Authority, e.Set)
+	}
+	return ok
 }
 
 // check validates one link.

@@ -18,11 +18,15 @@ func (t *task) scrub(m *message.Message, q message.Question, d *zoneCut) *reply 
 	return r
 }
 
-// capTTL keeps times to live within bounds (RFC 8767, Section 4: 7 days at most; RFC 2308, Section 5). The message is the engine's own.
-func (t *task) capTTL(m *message.Message) {
+// bound keeps times to live within bounds (RFC 8767, Section 4: 7 days at most; RFC 2308, Section 5), and the name servers of a zone to
+// those that are looked at (NXNSAttack). The message is the engine's own.
+func (t *task) bound(m *message.Message) {
 	for _, section := range m.Sections() {
 		for _, s := range section {
 			s.TTL = min(max(s.TTL, t.config.MinTTL), t.config.maxTTL())
+			if n := t.config.nameServers(); s.Type == wire.TypeNS && len(s.Data) > n {
+				s.Data = s.Data[:n]
+			}
 		}
 	}
 }

@@ -157,7 +157,7 @@ func (t *task) read(a *attempt, s server, m *message.Message) (*reply, kind, str
 	case m.Has(wire.FlagTC):
 		return nil, isUseless, "is truncated" // over a stream, or the exchange would have gone on there
 	}
-	t.capTTL(m)
+	t.bound(m)
 	r := t.scrub(m, a.q, a.d)
 	r.from = s
 	t.hear(r)
