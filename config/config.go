@@ -29,9 +29,11 @@ type Config struct {
 	Answers  Answers  `yaml:"answers"`
 	Clients  Clients  `yaml:"clients"`
 	Rate     Rate     `yaml:"rate"`
-	Log      Log      `yaml:"log"`
-	Figures  Figures  `yaml:"figures"`
-	Notify   Notify   `yaml:"notify"`
+	// Recursion is the resolver.
+	Recursion Recursion `yaml:"recursion"`
+	Log       Log       `yaml:"log"`
+	Figures   Figures   `yaml:"figures"`
+	Notify    Notify    `yaml:"notify"`
 
 	// Keys are the TSIG keys (RFC 8945) that zones name.
 	Keys []Key `yaml:"keys"`
@@ -115,7 +117,7 @@ type Answers struct {
 type Clients struct {
 	// Allow are the prefixes that may ask for our zones. Default: everybody.
 	Allow []netip.Prefix `yaml:"allow"`
-	// Recursion are the prefixes that may ask for recursion, beside loopback. Default: none. (Used with the resolver.)
+	// Recursion are the prefixes that may ask for recursion, beside loopback. Default: none. An open resolver is a weapon (RFC 5358).
 	Recursion []netip.Prefix `yaml:"recursion"`
 }
 
@@ -217,6 +219,7 @@ func (c *Config) Default() {
 	if c.Clients.Allow == nil {
 		c.Clients.Allow = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 	}
+	c.Recursion.setDefaults()
 	presetTo(&c.Rate.PerSecond, 200)
 	presetTo(&c.Rate.Slip, 2)
 	presetTo(&c.Log.Queries, true)

@@ -19,13 +19,17 @@ var update = flag.Bool("update", false, "write docs/config.md")
 
 // docs/config.md is made from the comments of the fields, so that there is one description of each key.
 func TestDocs_describeEveryKey(t *testing.T) {
-	f, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
+	var decls []ast.Decl
+	for _, file := range []string{"config.go", "recursion.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decls = append(decls, f.Decls...)
 	}
 	types := map[string]*ast.StructType{}
 	docs := map[string]string{}
-	for _, d := range f.Decls {
+	for _, d := range decls {
 		g, ok := d.(*ast.GenDecl)
 		if !ok || g.Tok != token.TYPE {
 			continue
@@ -38,7 +42,7 @@ func TestDocs_describeEveryKey(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	out.WriteString("# Configuration\n\nMade from the comments in config/config.go by `go generate ./config`. The file is YAML, read strictly: an unknown key is an\nerror with its line and column. `anyu check config FILE` reads it; flags of `anyu serve` win over it.\n")
+	out.WriteString("# Configuration\n\nMade from the comments in config/config.go and config/recursion.go by `go generate ./config`. The file is YAML, read strictly: an unknown key is an\nerror with its line and column. `anyu check config FILE` reads it; flags of `anyu serve` win over it.\n")
 	describe(t, &out, types, docs, "Config", "")
 	path := "../docs/config.md"
 	if *update {
@@ -112,6 +116,10 @@ func words(kind string) string {
 	switch kind {
 	case "AddrPort":
 		return "address:port"
+	case "Addr":
+		return "address"
+	case "Time":
+		return "date and time"
 	case "Prefix":
 		return "prefix"
 	case "string", "Secret":

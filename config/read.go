@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -92,6 +93,8 @@ func literals() []yaml.DecodeOption {
 		literal[Duration]("write for example 10s, 5m, 2h or 30d"),
 		literal[Size]("write for example 64MiB, 10GB or 4096"),
 		literal[netip.AddrPort]("write address and port, for example 127.0.0.1:53 or [::1]:53"),
+		literal[netip.Addr]("write an address, for example 192.0.2.1 or 2001:db8::1"),
+		literal[time.Time]("write date and time, for example 2026-12-01T12:00:00Z"),
 		literal[netip.Prefix]("write a prefix, for example 192.0.2.0/24 or 2001:db8::/32"),
 	}
 }
@@ -208,6 +211,9 @@ func (c *Config) Check() error {
 		return wrong("$.listen.plain_http", "needs http_proxies: who may use it")
 	}
 	if err := c.Notify.check(); err != nil {
+		return err
+	}
+	if err := c.Recursion.check(); err != nil {
 		return err
 	}
 	keys, err := c.checkKeys()
