@@ -2,8 +2,11 @@ package validate_test
 
 import (
 	"crypto"
+	"crypto/ed25519"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
@@ -44,6 +47,15 @@ func newSignerOf(t testing.TB, name string, algorithm uint8, bits int) *signer {
 		t.Fatal(err)
 	}
 	return &signer{t, name, k, priv.(crypto.Signer), testNow.Add(-24 * time.Hour), testNow.Add(24 * time.Hour)}
+}
+
+// fixedSigner has the same key in each run: the processes of a fuzzer must agree on it.
+func fixedSigner(t testing.TB, name string) *signer {
+	seed := sha256.Sum256([]byte(name))
+	priv := ed25519.NewKeyFromSeed(seed[:])
+	k := &dns.DNSKEY{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeDNSKEY, Class: 1, Ttl: 3600}, Flags: 257, Protocol: 3, Algorithm: dns.ED25519,
+		PublicKey: base64.StdEncoding.EncodeToString(priv.Public().(ed25519.PublicKey))}
+	return &signer{t, name, k, priv, testNow.Add(-24 * time.Hour), testNow.Add(24 * time.Hour)}
 }
 
 // set reads records, one a line, and signs them as one RRset.
@@ -147,7 +159,7 @@ type chain struct {
 
 func newChain(t testing.TB) *chain {
 	t.Helper()
-	c := &chain{root: newSigner(t, "."), example: newSigner(t, "example."), sub: newSigner(t, "sub.example.")}
+	c := &chain{root: fixedSigner(t, "."), example: fixedSigner(t, "example."), sub: fixedSigner(t, "sub.example.")}
 	c.add(response(t, ".", wire.TypeDNSKEY, 0, c.root.keySet()))
 	c.add(response(t, "example.", wire.TypeDNSKEY, 0, c.example.keySet()))
 	c.add(response(t, "sub.example.", wire.TypeDNSKEY, 0, c.sub.keySet()))
