@@ -14,6 +14,7 @@ import (
 type call struct {
 	v        *Validator
 	s        *settings
+	under    *settings // which the validator had when the call began: what is learned counts under these
 	src      Source
 	b        *Budget
 	seconds  int64     // now
@@ -28,7 +29,8 @@ type call struct {
 }
 
 func newCall(v *Validator, now int64, src Source, b *Budget) *call {
-	c := &call{v: v, s: v.settings.Load(), src: src, b: b, seconds: now / int64(time.Second), retries: maxRetries}
+	s := v.settings.Load()
+	c := &call{v: v, s: s, under: s, src: src, b: b, seconds: now / int64(time.Second), retries: maxRetries}
 	c.date = time.Unix(c.seconds, 0)
 	if c.s.Date > 0 {
 		c.date = time.Unix(c.s.Date, 0)

@@ -22,6 +22,13 @@ func (c *call) zone(name wire.Name) *zone {
 	if z == nil {
 		z = c.child(top.name, trust{ds: top.ds, keys: top.keys, ttl: maxKeySeconds, anchor: true})
 	}
+	if z == nil { // the keys have changed what is trusted; that happens once
+		c.under, c.seen = c.v.settings.Load(), nil
+		again := *c.under
+		again.Primed = nil
+		c.s = &again
+		return c.zone(name)
+	}
 	for labels := z.name.Labels() + 1; z.security == dnssec.Secure && labels <= name.Labels(); labels++ {
 		at := denial.Ancestor(name, labels)
 		next := c.known(at)
@@ -45,7 +52,7 @@ func (c *call) known(name wire.Name) *zone {
 			return z
 		}
 	}
-	return c.v.keys.get(name, c.seconds)
+	return c.v.keys.get(name, c.seconds, c.under)
 }
 
 // knownAbove is the deepest known zone at or above a name, not above the top.
@@ -66,7 +73,7 @@ func (c *call) keep(z *zone, ttl uint32) *zone {
 	if z.security == dnssec.Bogus {
 		limit = maxBogusSeconds
 	}
-	z.expires = c.seconds + min(int64(ttl), limit)
+	z.expires, z.under = c.seconds+min(int64(ttl), limit), c.under
 	c.seen = append(c.seen, z)
 	if !c.spent && z.expires > c.seconds {
 		c.v.keys.put(z)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"anyu/dns/dnssec"
+	"anyu/dns/message"
 	"anyu/dns/wire"
 )
 
@@ -77,6 +78,11 @@ type Config struct {
 	Skew uint32
 	// KeyEntries is how many zones are remembered; 0 is DefaultKeyEntries.
 	KeyEntries int
+
+	// Primed is told, where it is set, of the DNSKEY RRset that was fetched for a zone with a trust anchor, before it is judged, so that
+	// a revocation counts at once (RFC 5011, Section 2.1). True: it has changed the anchors with Configure. It is called on the goroutine
+	// of a query; calls may overlap.
+	Primed func(now int64, zone wire.Name, set *message.RRset) (changed bool)
 
 	// What follows is for scenarios with old signatures.
 

@@ -78,7 +78,7 @@ func TestAnchors_theNearestDecides(t *testing.T) {
 		{"the root's DS", []string{c.root.ds(dns.SHA256)}, 5, dnssec.Secure, validate.NoReason},
 		{"the zone's key", []string{c.sub.key.String()}, 1, dnssec.Secure, validate.NoReason},
 		{"the zone's beside the root's", []string{c.root.ds(dns.SHA256), c.sub.ds(dns.SHA256)}, 1, dnssec.Secure, validate.NoReason},
-		{"a wrong one nearer than a right one", []string{c.root.ds(dns.SHA256), newSigner(t, "sub.example.").key.String()}, 1, dnssec.Bogus, validate.ReasonNoKey},
+		{"a wrong one nearer than a right one", []string{c.root.ds(dns.SHA256), newSigner(t, "sub.example.").key.String()}, 1, dnssec.Bogus, validate.ReasonBogus},
 		{"a wrong one beside a right one", []string{newSigner(t, "sub.example.").key.String(), c.sub.key.String()}, 1, dnssec.Secure, validate.NoReason},
 		{"none", nil, 0, dnssec.Indeterminate, validate.NoReason},
 		{"of another zone", []string{newSigner(t, "other.").key.String()}, 0, dnssec.Indeterminate, validate.NoReason},
@@ -89,6 +89,29 @@ func TestAnchors_theNearestDecides(t *testing.T) {
 		if n != test.fetches {
 			t.Errorf("%s: asked %v", test.what, c.asked)
 		}
+	}
+}
+
+// RFC 5011, Section 2.1: a revocation counts with the query that finds it.
+func TestConfig_primed(t *testing.T) {
+	c := newChain(t)
+	config := c.config(t)
+	var v *validate.Validator
+	told := 0
+	config.Primed = func(_ int64, zone wire.Name, set *message.RRset) bool {
+		if told++; !zone.IsRoot() || len(set.Data) != 1 {
+			t.Errorf("%v %v", zone, set)
+		}
+		bare := config
+		bare.Anchors = nil
+		v.Configure(bare)
+		return true
+	}
+	v = validate.New(config)
+	r := response(t, "www.sub.example.", wire.TypeA, 0, c.sub.set("www.sub.example. 300 IN A 192.0.2.1"))
+	expect(t, "all anchors revoked", v.Message(nanos(testNow), r, c, validate.DefaultLimits().Budget()), dnssec.Indeterminate, validate.NoReason)
+	if told != 1 {
+		t.Errorf("told %d times", told)
 	}
 }
 

@@ -16,7 +16,7 @@ func (v *Validator) Expects(zone wire.Name, now int64) bool {
 	if p.anchor.name.Equal(zone) {
 		return true
 	}
-	z := v.keys.get(zone, seconds)
+	z := v.keys.get(zone, seconds, s)
 	return z != nil && z.security == dnssec.Secure
 }
 

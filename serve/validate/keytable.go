@@ -16,6 +16,8 @@ type zone struct {
 	keys    []key
 	bits    int   // of the largest key that signs
 	expires int64 // seconds since 1970
+	// under which settings it was learned: it counts under no others, also where a query that began earlier ends after Configure.
+	under *settings
 }
 
 // key is a zone's key that may sign.
@@ -68,14 +70,14 @@ func (t *keyTable) shard(name wire.Name) *keyShard {
 	return &t.shards[(h^h>>16)%keyShards]
 }
 
-func (t *keyTable) get(name wire.Name, seconds int64) *zone {
+func (t *keyTable) get(name wire.Name, seconds int64, under *settings) *zone {
 	var room [wire.MaxName]byte
 	name = name.AppendLower(room[:0])
 	s := t.shard(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := s.index[string(name)]
-	if !ok || s.slots[i].zone.expires <= seconds {
+	if !ok || s.slots[i].zone.expires <= seconds || s.slots[i].zone.under != under {
 		return nil
 	}
 	s.slots[i].used = true

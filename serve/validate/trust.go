@@ -24,7 +24,8 @@ type entry struct {
 	tag       uint16
 }
 
-// child fetches the keys of a zone and believes them if what is trusted names one that signs them all.
+// child fetches the keys of a zone and believes them if what is trusted names one that signs them all. It is nil where the fetch has
+// changed the trust anchors.
 func (c *call) child(name wire.Name, t trust) *zone {
 	entries, why := c.usable(name, t)
 	if len(entries) == 0 {
@@ -36,7 +37,15 @@ func (c *call) child(name wire.Name, t trust) *zone {
 		return c.keep(&zone{name: name, cut: true, verdict: v}, maxFetchSeconds)
 	}
 	for {
+		if t.anchor && c.s.Primed != nil {
+			if set := message.Find(r.Answer, name, wire.TypeDNSKEY); set != nil && c.s.Primed(c.seconds*1e9, name, set) {
+				return nil
+			}
+		}
 		z, ttl := c.keysIn(name, r, entries)
+		if t.anchor && z.reason == ReasonNoKey { // RFC 8914, Section 4.10 is about DS records
+			z.reason = ReasonBogus
+		}
 		if z.security == dnssec.Secure {
 			c.step("%v: %d keys are trusted", name, len(z.keys))
 			return c.keep(z, min(ttl, t.ttl))

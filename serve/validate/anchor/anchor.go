@@ -88,6 +88,17 @@ func (p *Point) Anchors() (list []validate.Anchor) {
 	return list
 }
 
+// ripe are keys that have waited out their hold-down and were seen often enough: RFC 5011, Section 2.4.1 trusts them with the next set,
+// which they may sign alone where the zone has moved on in the meantime.
+func (p *Point) ripe(seconds int64) (list []validate.Anchor) {
+	for _, k := range p.Keys {
+		if k.State == AddPend && seconds-k.Changed >= HoldDown && k.Seen >= MinSeen {
+			list = append(list, validate.Anchor{Zone: p.Zone, Type: k.Type, Data: k.Data})
+		}
+	}
+	return list
+}
+
 // Over tells whether the owner has revoked all keys. RFC 5011, Section 5: the zone is then as if it had never been configured.
 func (p *Point) Over() bool { return p.over }
 
@@ -108,7 +119,7 @@ func (p *Point) Observe(now int64, set *message.RRset, c Checker) (changed bool,
 	changed = p.revoke(now, set, c)
 	// Where all that was trusted has just been revoked, the revocation itself is all that vouches, and that is enough.
 	if list := p.Anchors(); len(list) > 0 || !changed {
-		if err := c.Trusted(now, set, list); err != nil {
+		if err := c.Trusted(now, set, append(list, p.ripe(seconds)...)); err != nil {
 			p.fail(seconds)
 			return changed, err
 		}

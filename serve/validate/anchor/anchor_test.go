@@ -126,6 +126,12 @@ func TestPoint_followsTheTable(t *testing.T) {
 			{1, both, []*ksk{a}, "a VALID 0, b ADDPEND 1", 5400},
 			{10, both, []*ksk{b}, "a VALID 0, b ADDPEND 1", 3600},
 		},
+		"a new key that has waited may sign alone": {
+			{0, []*ksk{a}, []*ksk{a}, "a VALID 0", 5400},
+			{1, both, []*ksk{a}, "a VALID 0, b ADDPEND 1", 5400},
+			{10, both, []*ksk{a}, "a VALID 0, b ADDPEND 2", 5400},
+			{31, []*ksk{b}, []*ksk{b}, "a MISSING 0, b VALID 0", 5400},
+		},
 		"a key that is gone is missing, and forgotten after a year": {
 			{0, both, []*ksk{a}, "a VALID 0, b VALID 0", 5400},
 			{1, []*ksk{b}, []*ksk{b}, "a MISSING 0, b VALID 0", 5400},
@@ -184,7 +190,8 @@ func TestPoint_followsTheTable(t *testing.T) {
 // RFC 5011, Section 2.4.1 with DS records and a zone-signing key as what an operator wrote down.
 func TestPoint_startsFromDSAndZSK(t *testing.T) {
 	a, z := newKey(t, 257), newKey(t, 256)
-	for name, text := range map[string]string{"DS": a.rr.ToDS(dns.SHA256).String(), "ZSK": z.rr.String()} {
+	signed := z.rr.String() + "\nexample.com. 10800 IN RRSIG DNSKEY 13 2 10800 20300101000000 20200101000000 1 example.com. AAAA"
+	for name, text := range map[string]string{"DS": a.rr.ToDS(dns.SHA256).String(), "ZSK": z.rr.String(), "with a signature": signed} {
 		p, err := anchor.Parse(text)
 		if err != nil {
 			t.Fatal(err)
