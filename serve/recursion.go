@@ -219,19 +219,21 @@ func (w *Worker) records(a *resolve.Answer, out []byte) (whole bool) {
 	return true
 }
 
-// prefetchShare is which part of an answer's life is left when it is renewed (a tenth, as others do).
-const prefetchShare = 10
-
 // keepPacket lets the next who asks the same be answered at once.
 func (w *Worker) keepPacket(a *resolve.Answer, h wire.Header, body []byte) {
 	now := w.now / 1e9
 	life := a.Expires - now
+	for _, s := range a.Authority {
+		if s.Type == wire.TypeNS {
+			return // may be replaced while the answer holds
+		}
+	}
 	if life <= 0 || a.Stale || w.config.Recursion == nil {
 		return
 	}
 	p := &cache.Packet{Body: body, Flags: h.Flags, AN: h.AN, NS: h.NS, AR: h.AR, Rcode: a.Rcode, Reason: a.Reason, Text: []byte(a.Text), Security: a.Security,
-		PrefetchAt: a.Expires - life/prefetchShare}
-	if life < prefetchShare {
+		PrefetchAt: a.Renew}
+	if a.Renew > a.Expires {
 		p.PrefetchAt = 0
 	}
 	key := cache.AppendKey(w.packetKey[:0], a.Question, w.variant())

@@ -28,6 +28,9 @@ func (w *Worker) fromZone(out []byte) int {
 		return w.fail(out, wire.Refused, reasonNotAuthoritative, "not our zone")
 	}
 	z := &w.table.zones[i]
+	if z.Local && w.recursive && w.q.Type == wire.TypeDS && w.q.Name.Equal(z.Name) {
+		return w.deferred(out) // the parent has it (RFC 4035, Section 4.2), and proves that there is none
+	}
 	w.zone = z.Number
 	switch {
 	case z.Allow != nil && !z.Allow.Contains(w.from.Remote.Addr()):

@@ -61,7 +61,11 @@ func (m *Message) record(g *grouper, msg []byte, rr wire.RR, additional bool) er
 		return nil
 	}
 	rdata, err := wire.UnpackRData(msg, rr.Type, rr.RDataOff, len(rr.RData), nil)
-	if err != nil {
+	switch {
+	case err == nil:
+	case rr.Type == wire.TypeSVCB || rr.Type == wire.TypeHTTPS:
+		rdata = bytes.Clone(rr.RData) // has no compressed name, so it can be passed on to who may understand it (RFC 9460, Section 2.2)
+	default:
 		m.Dropped++
 		return nil
 	}

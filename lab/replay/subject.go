@@ -16,6 +16,7 @@ import (
 	"anyu/serve/pending"
 	"anyu/serve/resolve"
 	"anyu/serve/validate"
+	"anyu/serve/validate/anchor"
 )
 
 // Subject is anyu's own resolver as a System: the rooms that `anyu serve` runs, without its sockets.
@@ -29,6 +30,8 @@ type Subject struct {
 	cache     *cache.Cache
 	servers   *nameserver.Table
 	validator *validate.Validator
+	trusted   validate.Config // without the anchors of points
+	points    []*anchor.Point
 
 	now       int64
 	out       []Output
@@ -48,11 +51,20 @@ func NewSubject(s Settings) (System, error) {
 		if err != nil {
 			return nil, err
 		}
-		x.validator = validate.New(c)
+		if err := x.follow(c); err != nil {
+			return nil, err
+		}
 	}
 	config := resolveConfig(&s)
 	x.engine = resolve.New(config, resolve.Shared{Cache: x.cache, Servers: x.servers, Validator: x.validator}, x.random)
-	x.table = pending.New(pending.Config{Stale: s.ServeExpired, StaleAfter: staleAfter(&s), StaleTTL: s.ExpiredReplyTTL, Discard: s.DiscardTimeout}, x.engine, x.cache)
+	x.table = pending.New(pending.Config{Stale: s.ServeExpired, StaleAfter: staleAfter(&s), StaleTTL: s.ExpiredReplyTTL, Prefetch: s.Prefetch, Discard: s.DiscardTimeout}, x.engine, x.cache)
+	if len(x.points) > 0 {
+		x.table.Follow(x.validator, x.points, false, func(_ *anchor.Point, anchors bool, _ error) {
+			if anchors {
+				x.trust()
+			}
+		})
+	}
 	if err := x.serve(config); err != nil {
 		return nil, err
 	}
@@ -271,4 +283,44 @@ func (x *Subject) query(a resolve.Ask) []byte {
 		b[len(b)-4] = 0x80
 	}
 	return b
+}
+
+// follow makes the validator, with the anchors of key files, which change with what the zones say (RFC 5011).
+func (x *Subject) follow(c validate.Config) error {
+	x.trusted = c
+	for _, f := range x.settings.AnchorFiles {
+		p, err := anchor.Parse(f.Text)
+		if err != nil {
+			return err
+		}
+		x.points = append(x.points, p)
+	}
+	x.validator = validate.New(c)
+	x.trust()
+	return nil
+}
+
+// trust gives the validator the anchors as they are now.
+func (x *Subject) trust() {
+	c := x.trusted
+	c.Anchors = slices.Clone(c.Anchors)
+	for _, p := range x.points {
+		if !p.Over() {
+			c.Anchors = append(c.Anchors, p.Anchors()...)
+		}
+	}
+	x.validator.Configure(c)
+}
+
+// Anchors implements AnchorKeeper.
+func (x *Subject) Anchors(file string) (keys []AnchorKey, err error) {
+	for i, f := range x.settings.AnchorFiles {
+		if f.Name != file {
+			continue
+		}
+		for _, k := range x.points[i].Keys {
+			keys = append(keys, AnchorKey{Owner: x.points[i].Zone, Type: k.Type, RData: k.Data, State: AnchorState(k.State)})
+		}
+	}
+	return keys, nil
 }

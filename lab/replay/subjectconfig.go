@@ -15,7 +15,7 @@ import (
 func resolveConfig(s *Settings) *resolve.Config {
 	c := &resolve.Config{IPv4: s.IPv4, IPv6: s.IPv6, Minimise: s.QNAMEMinimisation, Minimal: s.Minimal, BelowNX: s.HardenBelowNXDOMAIN,
 		Aggressive: s.AggressiveNSEC, KeepPromiscuous: !s.ScrubPromiscuous, Private: s.PrivateAddresses, PrivateNames: s.PrivateDomains,
-		MaxTTL: s.MaxTTL, MinTTL: s.MinTTL, NegativeTTL: s.MaxNegativeTTL, Tries: s.Retries, NameServers: s.ScrubNS}
+		MaxTTL: s.MaxTTL, MinTTL: s.MinTTL, NegativeTTL: s.MaxNegativeTTL, Tries: s.Retries, NameServers: s.ScrubNS, Sentinel: s.Sentinel}
 	if !s.QueryLocalhost {
 		c.Forbidden = func(a netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() }
 	}
@@ -25,7 +25,10 @@ func resolveConfig(s *Settings) *resolve.Config {
 	for _, h := range s.Hints {
 		c.Hints = append(c.Hints, resolve.Host{Name: h.Name, Addresses: []netip.AddrPort{h.Addr}})
 	}
-	c.Prime = len(s.Hints) > 0 && s.Dialect == Deckard
+	if len(s.Hints) == 0 && rootless(s) {
+		c.Hints = resolve.RootServers()
+	}
+	c.Prime = len(c.Hints) > 0
 	for _, u := range s.Stubs {
 		c.Zones = append(c.Zones, upstream(u, false))
 	}
@@ -33,6 +36,18 @@ func resolveConfig(s *Settings) *resolve.Config {
 		c.Zones = append(c.Zones, upstream(u, true))
 	}
 	return c
+}
+
+// rootless tells whether nothing stands in for the root servers.
+func rootless(s *Settings) bool {
+	for _, list := range [...][]Upstream{s.Stubs, s.Forwards} {
+		for _, u := range list {
+			if u.Name.IsRoot() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func upstream(u Upstream, forward bool) resolve.Zone {
@@ -61,13 +76,6 @@ func validateConfig(s *Settings) (validate.Config, error) {
 			return c, notModelled("dsa-anchor")
 		}
 		c.Anchors = append(c.Anchors, validate.Anchor{Zone: r.Name, Type: r.Type, Data: r.RData})
-	}
-	for _, f := range s.AnchorFiles {
-		for _, k := range f.Keys {
-			if k.State == AnchorValid || k.State == AnchorMissing || k.State == AnchorStart {
-				c.Anchors = append(c.Anchors, validate.Anchor{Zone: k.Owner, Type: k.Type, Data: k.RData})
-			}
-		}
 	}
 	for _, n := range s.Insecure {
 		c.Negative = append(c.Negative, validate.NegativeAnchor{Name: n, Owner: "scenario", Reason: "domain-insecure"})

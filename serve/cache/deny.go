@@ -53,10 +53,7 @@ func (c *Cache) Deny(q message.Question, now int64) (*Answer, bool) {
 	// RFC 8198, Section 5.4: the answer lives as long as the shortest of what it is made from.
 	soa.TTL = uint32(a.Expires - a.Stored)
 	a.Authority = append(a.Authority, soa)
-	for _, set := range g.sets {
-		set.TTL = soa.TTL
-		a.Authority = append(a.Authority, set)
-	}
+	a.Authority = append(a.Authority, g.sets...)
 	return a, true
 }
 

@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"time"
 
-	"anyu/dns/dnssec"
 	"anyu/dns/message"
 	"anyu/dns/wire"
 	"anyu/serve/cache"
@@ -40,6 +39,8 @@ type Config struct {
 	// they answer at once, and are renewed meanwhile; 0: only when resolving has failed.
 	Stale      bool
 	StaleAfter time.Duration
+	// Prefetch renews answers that are asked for in the last tenth of their life.
+	Prefetch bool
 	// StaleTTL is the TTL of records that have expired, seconds (Section 5: 30).
 	StaleTTL uint32
 	// Discard is DiscardAfter, if not 0.
@@ -70,6 +71,8 @@ type Table struct {
 	timers    timers
 	counts    Counts
 	key       []byte
+	follower  *follower
+	renew     []renewal
 }
 
 // Counts since the start.
@@ -206,14 +209,28 @@ func (t *Table) resolve(now int64, p *question, opts resolve.Options) {
 			t.cache.ForgetPackets(p.q) // they hold the answer before
 		}
 		now := max(now, t.engine.Now())
-		if a.Rcode == wire.ServFail && t.config.Stale && a.Security != dnssec.Bogus {
+		if a.Rcode == wire.ServFail && t.config.Stale {
 			if s := t.stale(now, p.q, p.cd); s != nil {
 				t.counts.Stale++
 				a = s
 			}
 		}
 		t.answer(now, p, a)
+		if t.config.Prefetch && a.Cached && !opts.Refresh && now/second >= a.Renew && a.Rcode != wire.ServFail {
+			t.renew = append(t.renew, renewal{p.q, p.cd})
+		}
 	})
+	for len(t.renew) > 0 { // not from within the engine
+		r := t.renew[0]
+		t.renew = t.renew[1:]
+		t.Prefetch(now, r.q, r.cd)
+	}
+}
+
+// renewal is an answer to be renewed.
+type renewal struct {
+	q  message.Question
+	cd bool
 }
 
 // answer answers everybody who waits for a question.
@@ -247,6 +264,7 @@ func (t *Table) leave(w waiter) {
 
 // Tick does what is due. Deadline tells when that is next.
 func (t *Table) Tick(now int64) {
+	t.probe(now)
 	for len(t.timers) > 0 && t.timers[0].at <= now {
 		p := heap.Pop(&t.timers).(timer).question
 		if t.questions[p.key] != p || len(p.waiters) == 0 {
@@ -264,6 +282,14 @@ const reasonNoReachable = 22 // RFC 8914, Section 4.23
 
 // Deadline returns the time of the next Tick that has something to do.
 func (t *Table) Deadline() (at int64, ok bool) {
+	at, ok = t.nextTimer()
+	if probe, due := t.nextProbe(); due && (!ok || probe < at) {
+		return probe, true
+	}
+	return at, ok
+}
+
+func (t *Table) nextTimer() (at int64, ok bool) {
 	for len(t.timers) > 0 {
 		if p := t.timers[0].question; t.questions[p.key] == p && len(p.waiters) > 0 {
 			return t.timers[0].at, true

@@ -21,11 +21,15 @@ type Answer struct {
 	Authority  []*message.RRset
 	Additional []*message.RRset
 	Expires    int64 // seconds since 1970: what a cache may keep it until
+	Renew      int64 // from when it should be renewed, before it expires
 	Stale      bool  // from records that have expired (RFC 8767)
 	Cached     bool  // no server was asked
 	Sends      int   // questions sent to servers
 	Trace      []Step
 }
+
+// renewShare is which part of an answer's life is left when it is renewed: a tenth, as others do.
+const renewShare = 10
 
 func failure(reason uint16, text string) *Answer {
 	return &Answer{Rcode: wire.ServFail, Security: dnssec.Indeterminate, Reason: reason, Text: text}
@@ -34,7 +38,7 @@ func failure(reason uint16, text string) *Answer {
 // answer follows the chain from the question to its end: RFC 1034, Section 5.3.3, step 4c, each link an answer of its own with
 // its own chain of trust (RFC 4035, Section 5).
 func (t *task) answer(q message.Question) *Answer {
-	a := &Answer{Question: q, Security: dnssec.Secure, Reason: event.NoReason, Expires: 1 << 40}
+	a := &Answer{Question: q, Security: dnssec.Secure, Reason: event.NoReason, Expires: noEnd, Renew: noEnd}
 	defer func() { a.Sends, a.Cached, a.Trace = t.spent.sends, t.spent.sends == 0, t.trace }()
 	name := q.Name
 	for range MaxChain + 1 {
@@ -50,6 +54,11 @@ func (t *task) answer(q message.Question) *Answer {
 		}
 		next := aliasOf(l, name, q.Type)
 		if next == nil {
+			if t.config.Sentinel && !t.opts.CD && t.e.Validator != nil && t.e.Validator.Sentinel(q, a.Security) {
+				b := t.broken(q, "the root key sentinel asks so")
+				b.Reason = reasonBogus
+				return b
+			}
 			if q.Type == wire.TypeAAAA && t.config.DNS64.IsValid() {
 				t.dns64(a, l, name)
 			}
@@ -124,6 +133,9 @@ func (a *Answer) add(l *cache.Answer, minimal bool) {
 		a.Security = min(a.Security, dnssec.Insecure) // nothing signs that the result would be too long
 	}
 	a.Expires = min(a.Expires, l.Expires)
+	if renew := l.Expires - (l.Expires-l.Stored)/renewShare; l.Expires-l.Stored >= renewShare {
+		a.Renew = min(a.Renew, renew)
+	}
 	a.Stale = a.Stale || l.Stale
 	a.Answer = merge(a.Answer, l.Answer)
 	proofs := a.Authority[:0]

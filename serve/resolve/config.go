@@ -34,6 +34,8 @@ type Config struct {
 	DNS64 netip.Prefix
 	// BelowNX believes that below a name that does not exist nothing does (RFC 8020).
 	BelowNX bool
+	// Sentinel answers questions about the trust anchors of the root (RFC 8509).
+	Sentinel bool
 	// Aggressive use of NSEC and NSEC3 (RFC 8198).
 	Aggressive bool
 	// OfZone bounds the questions to servers under way for one zone; 0: not bounded. Tasks bounds all resolutions; 0: MaxTasks.

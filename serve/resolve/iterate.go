@@ -20,6 +20,7 @@ type reply struct {
 	zone       wire.Name
 	from       server
 	recursive  bool // from a resolver
+	dropped    int  // records left out because they do not fit their type
 }
 
 // server is one address, asked as one of a zone's servers.

@@ -55,6 +55,7 @@ func (t *task) cached(q message.Question, variant uint8) *cache.Answer {
 		return nil
 	}
 	if a, ok := e.Cache.Answer(q, variant, e.now); ok {
+		t.refresh(a)
 		return a
 	}
 	if a := t.alias(q, variant); a != nil {
@@ -69,6 +70,18 @@ func (t *task) cached(q message.Question, variant uint8) *cache.Answer {
 		}
 	}
 	return nil
+}
+
+// refresh gives an answer the name servers that were heard of since.
+func (t *task) refresh(a *cache.Answer) {
+	for i, s := range a.Authority {
+		if s.Type != wire.TypeNS {
+			continue
+		}
+		if e, ok := t.e.Cache.RRset(s.Name, s.Type, t.e.now); ok && e.Stored >= a.Stored {
+			a.Authority[i] = e.Set
+		}
+	}
 }
 
 // denied answers from proofs held of other names (RFC 8198). Those of a zone above do not speak for a configured zone.
@@ -214,7 +227,7 @@ func (t *task) keepSets(a *cache.Answer, r *reply) {
 	}
 	for i, s := range a.Additional {
 		if s.Type == wire.TypeA || s.Type == wire.TypeAAAA {
-			if e := t.e.Cache.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now); e.Set != nil && e.Trust > cache.TrustAdditional {
+			if e := t.e.Cache.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now); e.Set != nil && (e.Trust > cache.TrustAdditional || len(e.Set.Sigs)+len(s.Sigs) == 0) {
 				a.Additional[i] = e.Set
 			}
 		}
@@ -296,7 +309,7 @@ func (t *task) secured(q message.Question) *cache.Answer {
 			if i > 0 && t.knows(l.Question, validated) {
 				break
 			}
-			a := t.check(l)
+			a := t.check(l, r.dropped)
 			a.AA = r.aa
 			if i == 0 {
 				first = a
@@ -368,7 +381,7 @@ func (t *task) addSOA(a *cache.Answer) bool {
 }
 
 // check validates one link.
-func (t *task) check(l *validate.Response) *cache.Answer {
+func (t *task) check(l *validate.Response, dropped int) *cache.Answer {
 	e := t.e
 	v := e.Validator.Message(e.now, l, source{t}, t.checks)
 	for _, s := range v.Steps {
@@ -378,6 +391,9 @@ func (t *task) check(l *validate.Response) *cache.Answer {
 		Answer: sets(v.Answer), Authority: sets(v.Authority), Additional: sets(v.Additional)}
 	if v.Security == dnssec.Bogus {
 		a.Rcode = wire.ServFail
+		if dropped > 0 { // RFC 8914 has no code for it
+			a.Reason, a.Text = reasonOther, "left out what has a wrong length; "+a.Text
+		}
 	}
 	for _, d := range v.Denial.Sets {
 		e.Cache.PutDenial(v.Denial.Zone, d, v.Denial.SOA, e.now)

@@ -63,6 +63,7 @@ type Ask struct {
 	Zone     wire.Name // the zone the server is asked as one of
 	Question message.Question
 	RD, CD   bool
+	Signed   bool          // the answer must be signed: never ask without EDNS (RFC 6840, Section 5.9; CVE-2026-52690)
 	Stream   bool          // not over UDP
 	Upstream *Upstream     // how to speak to it; nil: DNS over UDP and TCP
 	Timeout  time.Duration // after which the engine wants to hear that nothing came
@@ -74,7 +75,9 @@ type Kind uint8
 const (
 	Replied     Kind = iota
 	TimedOut         // nothing came
-	Unreachable      // the network says that the server cannot be reached, or it closed the connection
+	Unreachable      // the network says that the server cannot be reached; nothing was sent
+	Refused          // the host is there, but the port is closed, or the connection was before a reply came
+	Held             // not sent: the server is down, and somebody else is finding out whether it is back
 )
 
 // Outcome is what became of an Ask.

@@ -11,7 +11,7 @@ import (
 // the server was asked as one of; the records of authority that belong to it; and addresses that kept records name. RFC 2181, Section 5.4.1; RFC 5452,
 // Section 6; CVE-2021-25220 (MaginotDNS): a forwarder's zone is what is forwarded to it, and no more.
 func (t *task) scrub(m *message.Message, q message.Question, d *zoneCut) *reply {
-	r := &reply{rcode: m.Rcode, aa: m.Has(wire.FlagAA), question: q, zone: d.zone, recursive: d.recursive}
+	r := &reply{rcode: m.Rcode, aa: m.Has(wire.FlagAA), question: q, zone: d.zone, recursive: d.recursive, dropped: m.Dropped}
 	r.answer = t.chain(m.Answer, q, d.zone)
 	r.authority = t.authority(m, r)
 	r.additional = t.additional(m.Additional, r)
@@ -149,7 +149,7 @@ func (t *task) authority(m *message.Message, r *reply) (list []*message.RRset) {
 		}
 		list = append(list, s)
 	}
-	if t.config.KeepPromiscuous || isReferralShaped(r, list) {
+	if t.config.KeepPromiscuous && !denial && r.rcode != wire.NXDomain || isReferralShaped(r, list) {
 		return list
 	}
 	return dropNS(list)

@@ -103,7 +103,7 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	timeout := state.RTO
 	n := a.try(s)
 	t.spent.sends++
-	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: d.stream || state.TCPOnly, Upstream: s.via, Timeout: timeout})
+	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: d.stream || state.TCPOnly, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout})
 	step := Step{Kind: StepAsk, Zone: d.zone, Question: a.q, Server: s.Addr, RTT: out.RTT}
 	switch out.Kind {
 	case TimedOut:
@@ -118,6 +118,20 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 		t.spent.sends-- // nothing was sent, so that a family that does not work does not use up the budget (servers.md 4, row 3)
 		a.last = fmt.Sprintf("%s cannot be reached", s.Addr)
 		step.Text = "cannot be reached"
+		t.note(step)
+		return nil, 0, false
+	case Refused:
+		t.e.Servers.Refused(s.Addr, t.e.now)
+		a.tried[n].bad = true
+		a.last = fmt.Sprintf("%s refused the connection or the datagram", s.Addr)
+		step.Text = "refused"
+		t.note(step)
+		return nil, 0, false
+	case Held:
+		a.tried[n].bad = true
+		t.spent.sends--
+		a.last = fmt.Sprintf("%s has been silent and is asked by others now", s.Addr)
+		step.Text = "is left alone, because it is down"
 		t.note(step)
 		return nil, 0, false
 	}
