@@ -20,6 +20,7 @@ type call struct {
 	seconds  int64     // now
 	date     time.Time // at which signatures are judged
 	verifier dnssec.Verifier
+	room     []byte  // for sums
 	seen     []*zone // of this call: what has TTL 0 is good for as long
 	retries  int
 	// spent tells that the budget ended and spentText which part: what is said then is not kept for others.

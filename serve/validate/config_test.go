@@ -358,3 +358,40 @@ func TestMessage_tracesWhereAsked(t *testing.T) {
 		t.Errorf("%q", res.Steps)
 	}
 }
+
+// A signature that was computed and holds is not computed again; anything changed in it, in the data or in time is looked at.
+func TestVerified_isNotComputedAgain(t *testing.T) {
+	c := newChain(t)
+	v := validate.New(c.config(t))
+	ask := func(answer []dns.RR, at time.Time) (dnssec.Security, int) {
+		v.Flush(wire.Root(), true)
+		b := validate.DefaultLimits().Budget()
+		res := v.Message(nanos(at), response(t, answer[0].Header().Name, wire.TypeA, 0, answer), c, b)
+		return res.Security, cost(b).signatures
+	}
+	good := c.sub.set("www.sub.example. 300 IN A 192.0.2.1")
+	other := c.sub.set("www.sub.example. 300 IN A 192.0.2.1")
+	other[0] = parseRR(t, "www.sub.example. 300 IN A 192.0.2.2")
+	elsewhere := c.sub.set("www.sub.example. 300 IN A 192.0.2.1")
+	for _, rr := range elsewhere {
+		rr.Header().Name = "w2w.sub.example."
+	}
+	for _, test := range []struct {
+		what     string
+		answer   []dns.RR
+		at       time.Time
+		security dnssec.Security
+		checks   int
+	}{
+		{"first", good, testNow, dnssec.Secure, 6},
+		{"again", good, testNow, dnssec.Secure, 0},
+		{"other data", other, testNow, dnssec.Bogus, 1},
+		{"another owner", elsewhere, testNow, dnssec.Bogus, 1},
+		{"another signature", flip(c.sub.set("www.sub.example. 300 IN A 192.0.2.1")), testNow, dnssec.Bogus, 1},
+		{"later", good, testNow.Add(48 * time.Hour), dnssec.Bogus, 0},
+	} {
+		if security, checks := ask(test.answer, test.at); security != test.security || checks != test.checks {
+			t.Errorf("%s: %v with %d checks, want %v with %d", test.what, security, checks, test.security, test.checks)
+		}
+	}
+}

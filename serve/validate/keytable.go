@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"crypto/sha256"
 	"sync"
 
 	"anyu/dns/dnssec"
@@ -25,7 +26,8 @@ type key struct {
 	flags     uint16
 	algorithm dnssec.Algorithm
 	tag       uint16
-	public    *dnssec.Key // nil with algorithms that are faked, and where err says why
+	sum       [sha256.Size]byte // of the DNSKEY RDATA
+	public    *dnssec.Key       // nil with algorithms that are faked, and where err says why
 	err       error
 }
 

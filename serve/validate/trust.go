@@ -2,6 +2,7 @@ package validate
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 
 	"anyu/dns/dnssec"
@@ -213,7 +214,7 @@ func (c *call) readKeys(data [][]byte) (keys []key, bits int) {
 			keys[i].err = dnssec.ErrKey
 			continue
 		}
-		k := key{flags: uint16(d[0])<<8 | uint16(d[1]), algorithm: dnssec.Algorithm(d[3]), tag: dnssec.KeyTag(d)}
+		k := key{flags: uint16(d[0])<<8 | uint16(d[1]), algorithm: dnssec.Algorithm(d[3]), tag: dnssec.KeyTag(d), sum: sha256.Sum256(d)}
 		if c.s.accepts(k.algorithm) && !c.s.faked(k.algorithm) {
 			if k.public, k.err = dnssec.ParseKey(d); k.err == nil {
 				bits = max(bits, k.public.Bits())

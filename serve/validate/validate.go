@@ -71,6 +71,7 @@ type Result struct {
 type Validator struct {
 	settings atomic.Pointer[settings]
 	keys     *keyTable
+	verified verifiedTable
 }
 
 // New makes a validator. Anchors that cannot be read are left out; Anchor.Check tells which.
