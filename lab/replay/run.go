@@ -212,7 +212,7 @@ func sameServer(want, to netip.AddrPort) bool {
 func (r *run) timeout() (float64, error) {
 	at, armed := r.sys.Timer()
 	if !armed {
-		return 0, errors.New("no timer is armed")
+		return 0, nil // as testbound says it
 	}
 	return float64(at-r.now) / 1e9, nil
 }

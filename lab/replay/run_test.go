@@ -121,7 +121,7 @@ func TestRun_movesTheClockInSteps(t *testing.T) {
 		{"the timer does not run before", "STEP 3 TIME_PASSES ELAPSE 9\n" + file("9"), false},
 		{"out of range", "STEP 1 ASSIGN r = ${range 11 ${timeout} 12}\n", false},
 		{"an unknown variable", "STEP 1 ASSIGN r = ${$nobody}\n", false},
-		{"no timer is armed", passes + "STEP 91 ASSIGN t = ${timeout}\n", false},
+		{"no timer is armed: 0", passes + "STEP 91 ASSIGN t = ${timeout}\nSTEP 92 ASSIGN u = ${range 0 $t 0}\n", true},
 	} {
 		t.Run(c.name, func(t *testing.T) { expect(t, fwd+c.text+"SCENARIO_END\n", timed(10e9), c.pass) })
 	}

@@ -287,6 +287,7 @@ func (x *Subject) query(a resolve.Ask) []byte {
 
 // follow makes the validator, with the anchors of key files, which change with what the zones say (RFC 5011).
 func (x *Subject) follow(c validate.Config) error {
+	c.Primed = func(now int64, zone wire.Name, set *message.RRset) bool { return x.table.Primed(now, zone, set) }
 	x.trusted = c
 	for _, f := range x.settings.AnchorFiles {
 		p, err := anchor.Parse(f.Text)
@@ -319,7 +320,11 @@ func (x *Subject) Anchors(file string) (keys []AnchorKey, err error) {
 			continue
 		}
 		for _, k := range x.points[i].Keys {
-			keys = append(keys, AnchorKey{Owner: x.points[i].Zone, Type: k.Type, RData: k.Data, State: AnchorState(k.State)})
+			state := AnchorState(k.State)
+			if k.State == anchor.Start && k.Type == wire.TypeDNSKEY {
+				state = AnchorValid // what an operator wrote down is trusted; Unbound writes that so
+			}
+			keys = append(keys, AnchorKey{Owner: x.points[i].Zone, Type: k.Type, RData: k.Data, State: state})
 		}
 	}
 	return keys, nil

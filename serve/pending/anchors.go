@@ -1,6 +1,8 @@
 package pending
 
 import (
+	"sync"
+
 	"anyu/dns/message"
 	"anyu/dns/wire"
 	"anyu/serve/resolve"
@@ -10,6 +12,7 @@ import (
 
 // follower keeps trust anchors current (RFC 5011): it fetches their keys when that is due.
 type follower struct {
+	mu        sync.Mutex // Primed comes from all engines
 	validator *validate.Validator
 	points    []*anchor.Point
 	probing   map[*anchor.Point]bool
@@ -38,14 +41,36 @@ func (t *Table) probe(now int64) {
 		q := message.Question{Name: p.Zone, Type: wire.TypeDNSKEY, Class: wire.ClassIN}
 		t.engine.Resolve(now, q, resolve.Options{CD: true, Refresh: true, Priority: true}, func(a *resolve.Answer) {
 			delete(f.probing, p)
-			anchors, err := p.Observe(t.engine.Now(), message.Find(a.Answer, p.Zone, wire.TypeDNSKEY), f.validator)
-			f.changed(p, anchors, err)
+			f.observe(t.engine.Now(), p, message.Find(a.Answer, p.Zone, wire.TypeDNSKEY))
 		})
 		if name, ok := f.validator.SignalName(p.Zone); ok && f.signal {
 			q := message.Question{Name: name, Type: wire.TypeNULL, Class: wire.ClassIN}
 			t.engine.Resolve(now, q, resolve.Options{CD: true, Refresh: true}, func(*resolve.Answer) {})
 		}
 	}
+}
+
+func (f *follower) observe(now int64, p *anchor.Point, set *message.RRset) (anchors bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	anchors, err := p.Observe(now, set, f.validator)
+	f.changed(p, anchors, err)
+	return anchors
+}
+
+// Primed takes the keys that validation has fetched for a zone with a trust anchor, as a probe does: what a question has shown need not wait.
+// It is for validate.Config.Primed, and may be called by any goroutine.
+func (t *Table) Primed(now int64, zone wire.Name, set *message.RRset) (changed bool) {
+	f := t.follower
+	if f == nil {
+		return false
+	}
+	for _, p := range f.points {
+		if p.Zone.Equal(zone) && !p.Over() {
+			return f.observe(now, p, set)
+		}
+	}
+	return false
 }
 
 // nextProbe is when the next fetch is due.
