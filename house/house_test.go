@@ -22,6 +22,7 @@ const rules = `
 anyu/dns/*:          anyu/dns/*
 anyu/event:
 anyu/serve/listen:   anyu/event anyu/dns/wire
+anyu/serve/outbound: anyu/dns/* anyu/event anyu/serve anyu/serve/*
 anyu/serve/*:        anyu/dns/* anyu/event anyu/serve/*
 anyu/serve:          anyu/dns/* anyu/event anyu/serve/*
 anyu/watch/*:        anyu/dns/* anyu/event anyu/watch/*

@@ -168,9 +168,9 @@ type task struct {
 	checks   *validate.Budget
 	depth    int
 	trace    []Step
-	from     map[string]server // who gave an unchecked answer
+	from     map[string]server  // who gave an unchecked answer
 	proofs   [][]*message.RRset // of the replies heard
-	blamed   []server          // whose answers did not hold
+	blamed   []server           // whose answers did not hold
 }
 
 // stopped unwinds a coroutine whose engine was stopped.
