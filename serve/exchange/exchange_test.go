@@ -516,7 +516,7 @@ func FuzzExchange_endsWithinItsBudget(f *testing.F) {
 		x := begin(t, nil, func(a *resolve.Ask) { a.Stream, a.Signed = stream, signed })
 		sends, action := 1, exchange.Wait
 		for i := 0; action != exchange.Done; i++ {
-			if i > 1000 {
+			if i > len(events)+exchange.MaxSends {
 				t.Fatal("no end")
 			}
 			event := byte(11) // nothing more comes
