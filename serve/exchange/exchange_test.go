@@ -460,6 +460,12 @@ func TestStream_garbageEndsTheExchange(t *testing.T) {
 	if k := x.Outcome().Kind; k != resolve.Refused {
 		t.Errorf("kind %d", k)
 	}
+	x = begin(t, nil, func(a *resolve.Ask) { a.Stream = true })
+	x.hear(exchange.Wait, set(x.reply(), 0, ^x.Message()[0])) // somebody else's
+	x.hear(exchange.Done, set(x.reply(), 13, 'x'))            // another question
+	if k := x.Outcome().Kind; k != resolve.Refused {
+		t.Errorf("kind %d", k)
+	}
 }
 
 func TestEvents_afterTheEndChangeNothing(t *testing.T) {

@@ -18,7 +18,7 @@ func (x *Exchange) Heard(now int64, msg []byte) Action {
 	}
 	// RFC 5452, Section 9.1: what a reply must match. The address and port are the socket's business.
 	if len(msg) < wire.HeaderSize || binary.BigEndian.Uint16(msg) != x.id || msg[2]&0x80 == 0 || msg[2]>>3&15 != byte(wire.OpcodeQuery) {
-		return x.mismatch(now)
+		return x.foreignMessage(now)
 	}
 	if binary.BigEndian.Uint16(msg[4:]) == 0 {
 		return x.withoutQuestion(now, msg)
@@ -83,17 +83,24 @@ func (x *Exchange) withoutQuestion(now int64, msg []byte) Action {
 
 // unreadable: all is right as far as the question goes, and the rest is no message.
 func (x *Exchange) unreadable(now int64, msg []byte) Action {
-	switch {
-	case x.stream:
-		return x.end(resolve.Outcome{Kind: resolve.Refused}) // nothing better will come
-	case msg[2]&0x02 != 0:
+	if msg[2]&0x02 != 0 && !x.stream {
 		return x.overStream(now) // cut off in the middle of a record
 	}
 	return x.mismatch(now)
 }
 
-// mismatch counts a message that is not the reply, and waits on. Somebody may be guessing.
+// mismatch takes a message that has our ID and is not the reply. Over UDP, somebody may be guessing. Over a stream it is the server's, and
+// nothing better will come.
 func (x *Exchange) mismatch(now int64) Action {
+	if x.stream {
+		x.foreign++
+		return x.end(resolve.Outcome{Kind: resolve.Refused})
+	}
+	return x.foreignMessage(now)
+}
+
+// foreignMessage counts a message that is not the reply, and waits on.
+func (x *Exchange) foreignMessage(now int64) Action {
 	x.foreign++
 	if x.foreign < MaxForeign || x.stream {
 		return Wait
