@@ -3,6 +3,7 @@ package replay
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ func (s *Scenario) Settings() (Settings, error) {
 		m.s.Files.Write(f.Name, []byte(f.Text))
 	}
 	m.s.AnchorFiles = s.Anchors
+	m.s.ChecksFiles = slices.ContainsFunc(s.Steps, func(t Step) bool { return t.Kind == StepCheckTempfile })
 	apply := m.unbound
 	if s.Dialect == Deckard {
 		apply = m.deckard

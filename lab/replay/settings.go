@@ -11,6 +11,8 @@ import (
 // for its files, a validating resolver's usual ones for Deckard's.
 type Settings struct {
 	File    string // of the scenario, for messages
+	// ChecksFiles: the file looks at what the system writes, as it does after a zone transfer.
+	ChecksFiles bool
 	Dialect Dialect
 	Seed    uint64 // all chance comes from it
 	Start   int64  // the clock when the system starts

@@ -32,6 +32,8 @@ type Subject struct {
 	validator *validate.Validator
 	trusted   validate.Config // without the anchors of points
 	points    []*anchor.Point
+	held      *serve.Held
+	unchecked []AuthZone // whose signatures are still to be checked
 
 	now       int64
 	out       []Output
@@ -56,6 +58,8 @@ func NewSubject(s Settings) (System, error) {
 		}
 	}
 	config := resolveConfig(&s)
+	x.held = serve.NewHeld(nil)
+	config.Local = x.held
 	x.engine = resolve.New(config, resolve.Shared{Cache: x.cache, Servers: x.servers, Validator: x.validator}, x.random)
 	x.table = pending.New(pending.Config{Stale: s.ServeExpired, StaleAfter: staleAfter(&s), StaleTTL: s.ExpiredReplyTTL, Prefetch: s.Prefetch, Discard: s.DiscardTimeout}, x.engine, x.cache)
 	if len(x.points) > 0 {
@@ -119,6 +123,7 @@ func (x *Subject) Prefetch(q message.Question, cd bool) {
 // Handle implements System.
 func (x *Subject) Handle(now int64, in Input) []Output {
 	x.now, x.out = now, nil
+	x.checkHeld()
 	switch in.Kind {
 	case Client:
 		x.client(in)

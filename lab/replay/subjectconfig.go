@@ -15,7 +15,7 @@ import (
 func resolveConfig(s *Settings) *resolve.Config {
 	c := &resolve.Config{IPv4: s.IPv4, IPv6: s.IPv6, Minimise: s.QNAMEMinimisation, Minimal: s.Minimal, BelowNX: s.HardenBelowNXDOMAIN,
 		Aggressive: s.AggressiveNSEC, KeepPromiscuous: !s.ScrubPromiscuous, Private: s.PrivateAddresses, PrivateNames: s.PrivateDomains,
-		MaxTTL: s.MaxTTL, MinTTL: s.MinTTL, NegativeTTL: s.MaxNegativeTTL, Tries: s.Retries, NameServers: s.ScrubNS, Sentinel: s.Sentinel}
+		MaxTTL: s.MaxTTL, MinTTL: s.MinTTL, NegativeTTL: s.MaxNegativeTTL, Tries: s.Retries, NameServers: s.ScrubNS, Sentinel: s.Sentinel, VerifyGlue: s.HardenUnverifiedGlue}
 	if !s.QueryLocalhost {
 		c.Forbidden = func(a netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() }
 	}
@@ -51,7 +51,7 @@ func rootless(s *Settings) bool {
 }
 
 func upstream(u Upstream, forward bool) resolve.Zone {
-	z := resolve.Zone{Name: u.Name, Forward: forward, First: u.First, Prime: u.Prime, Stream: u.TCP}
+	z := resolve.Zone{Name: u.Name, Forward: forward, First: u.First, Prime: u.Prime || u.Name.IsRoot(), Stream: u.TCP}
 	if len(u.Addrs) > 0 {
 		z.Hosts = append(z.Hosts, resolve.Host{Addresses: u.Addrs})
 	}
@@ -135,8 +135,10 @@ func (x *Subject) zones(rc *resolve.Config) error {
 	if len(s.LocalZones)+len(s.LocalData) > 0 {
 		return notModelled("local-zones")
 	}
-	if len(s.Zones) > 0 {
-		return &Skip{Cause: "auth-zone is not modelled yet"}
+	for _, z := range s.Zones {
+		if err := x.hold(z); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -124,12 +124,14 @@ func (d *denials) closest(name wire.Name) *proofs {
 // PutDenial keeps an NSEC or NSEC3 RRset that was validated as that zone's, with the zone's SOA, validated too, for Deny. It must not be
 // the expansion of a wildcard. Their TTLs must not reach beyond the end of their signatures (RFC 4035, Section 5.3.3).
 //
+// soa may be nil, as beside an answer from a wildcard: then the record counts for Expand, and for Deny once the SOA is known.
+//
 // What proves nothing, or hardly anything (a record that was made for one name: RFC 9824, RFC 4470), is not kept.
 func (c *Cache) PutDenial(zone wire.Name, set, soa *message.RRset, now int64) {
 	var room [2*wire.MaxName + 1]byte
 	zone = wire.Name(zone.AppendLower(nil))
 	key, n3, ok := proofKey(room[:0], zone, set)
-	if !ok || soa == nil || soa.Type != wire.TypeSOA || !soa.Name.Equal(zone) || len(soa.Data) != 1 {
+	if !ok || soa != nil && (soa.Type != wire.TypeSOA || !soa.Name.Equal(zone) || len(soa.Data) != 1) {
 		return
 	}
 	at, limit := seconds(now), c.config.Load().MaxNegativeTTL
@@ -138,7 +140,10 @@ func (c *Cache) PutDenial(zone wire.Name, set, soa *message.RRset, now int64) {
 		return
 	}
 	// RFC 9077, Section 3: neither lives longer than the lesser of the SOA's TTL and its MINIMUM.
-	negative := min(soa.TTL, message.SOAMinimum(soa.Data[0]), limit)
+	negative := limit
+	if soa != nil {
+		negative = min(soa.TTL, message.SOAMinimum(soa.Data[0]), limit)
+	}
 	d := &c.denials
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -155,7 +160,9 @@ func (c *Cache) PutDenial(zone wire.Name, set, soa *message.RRset, now int64) {
 	if key[0] == chainNSEC3 {
 		p.follow(n3)
 	}
-	p.soa, p.soaEnds = appendSet(p.soa[:0], soa, zone), at+negative
+	if soa != nil {
+		p.soa, p.soaEnds = appendSet(p.soa[:0], soa, zone), at+negative
+	}
 	p.put(key, data, at+min(set.TTL, negative))
 	d.size += p.cost()
 	d.shrink(at)

@@ -142,10 +142,16 @@ type State struct {
 
 	Outstanding int // queries under way
 	drops       uint8
+	silent      uint8 // kinds of questions that it was silent to, last
 }
 
 // Drops tells whether the server answers, but not questions of this type (u/iter_timeout_ra_aaaa).
 func (s *State) Drops(t wire.Type) bool { return s.drops&(1<<kindOf(t)) != 0 }
+
+// Rests tells whether the server is down for questions of this type, and it is not time yet to try again.
+func (s *State) Rests(t wire.Type) bool {
+	return s.Down && !s.Probe && s.silent&(1<<kindOf(t)) != 0
+}
 
 // LameFor tells whether the server is lame for the zone where this type is concerned.
 func (s *State) LameFor(t wire.Type) bool {

@@ -115,11 +115,12 @@ func (e *server) tell(s *State, now int64) {
 		s.Cookie = e.cookie
 	}
 	s.Outstanding = int(e.outstanding)
-	if e.srtt > 0 {
-		for k, n := range e.dropped {
-			if n >= dropTimeouts {
-				s.drops |= 1 << k
-			}
+	for k, n := range e.dropped {
+		if n > 0 {
+			s.silent |= 1 << k
+		}
+		if n >= dropTimeouts && e.srtt > 0 {
+			s.drops |= 1 << k
 		}
 	}
 }

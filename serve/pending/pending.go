@@ -88,6 +88,7 @@ type question struct {
 	waiters  []waiter
 	started  int64
 	answered bool // with expired records
+	renewal  bool // of an answer that is still there: nobody need wait
 }
 
 type waiter struct {
@@ -137,7 +138,11 @@ func (t *Table) Ask(now int64, q message.Question, cd bool, c Client) bool {
 		}
 	}
 	w := waiter{c, now}
-	if p := t.questions[string(t.keyOf(q, cd))]; p != nil {
+	p := t.questions[string(t.keyOf(q, cd))]
+	if p != nil && p.renewal && t.fromCache(now, q, cd, c) {
+		return true
+	}
+	if p != nil {
 		if len(p.waiters) >= MaxOfQuestion {
 			t.counts.Refused++
 			return false
@@ -149,7 +154,7 @@ func (t *Table) Ask(now int64, q message.Question, cd bool, c Client) bool {
 		}
 		return true
 	}
-	p := t.open(now, q, cd)
+	p = t.open(now, q, cd)
 	t.wait(p, w)
 	if t.config.Stale && t.config.StaleAfter > 0 {
 		heap.Push(&t.timers, timer{now + int64(t.config.StaleAfter), p})
@@ -157,6 +162,16 @@ func (t *Table) Ask(now int64, q message.Question, cd bool, c Client) bool {
 	heap.Push(&t.timers, timer{now + int64(MaxWait), p})
 	t.resolve(now, p, resolve.Options{CD: cd})
 	return true
+}
+
+// fromCache answers from the cache, if it can.
+func (t *Table) fromCache(now int64, q message.Question, cd bool, c Client) (done bool) {
+	t.engine.Resolve(now, q, resolve.Options{CD: cd, CacheOnly: true, Priority: true}, func(a *resolve.Answer) {
+		if done = a.Rcode != wire.ServFail && a.Expires > now/second; done {
+			c.Done(a)
+		}
+	})
+	return done
 }
 
 func or(n, standard int) int {
@@ -171,9 +186,14 @@ func (t *Table) Prefetch(now int64, q message.Question, cd bool) {
 	if t.questions[string(t.keyOf(q, cd))] != nil {
 		return
 	}
+	for variant := range uint8(2) {
+		if f, ok := t.cache.Failure(q, variant, now); ok && f.Expires > now/second {
+			return // it has just failed (RFC 9520, Section 3.2)
+		}
+	}
 	t.counts.Prefetched++
 	p := t.open(now, q, cd)
-	p.answered = true
+	p.answered, p.renewal = true, true
 	t.resolve(now, p, resolve.Options{CD: cd, Refresh: true})
 }
 

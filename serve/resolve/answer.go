@@ -8,6 +8,7 @@ import (
 	"anyu/dns/wire"
 	"anyu/event"
 	"anyu/serve/cache"
+	"anyu/serve/validate"
 )
 
 // Answer is what a client is to be told, before it is written for it: all records, whether signed or not.
@@ -93,10 +94,20 @@ func (t *task) refer(a *Answer, name wire.Name) {
 	a.Authority, a.Additional = []*message.RRset{d.ns}, d.glue
 	if e, ok := t.e.Cache.RRset(d.zone, wire.TypeNS, t.e.now); ok { // what the zone says of itself, which may be signed
 		a.Authority[0], a.Security = e.Set, e.Security
+		if e.Security == dnssec.Unchecked && len(e.Set.Sigs) > 0 && t.e.Validator != nil {
+			t.opts.CacheOnly = false // the keys may be asked for
+			q := message.Question{Name: d.zone, Type: wire.TypeNS, Class: wire.ClassIN}
+			a.Security = t.check(&validate.Response{Question: q, Answer: a.Authority}, 0).Security
+		}
 	}
-	for i, g := range a.Additional {
+	glue := a.Additional
+	a.Additional = nil
+	for _, g := range glue {
 		if e, ok := t.e.Cache.RRset(g.Name, g.Type, t.e.now); ok {
-			a.Additional[i] = e.Set
+			g = e.Set
+		}
+		if len(g.Sigs) > 0 || a.Security != dnssec.Secure { // AD is not for what nobody signed
+			a.Additional = append(a.Additional, g)
 		}
 	}
 }

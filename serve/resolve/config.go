@@ -21,6 +21,8 @@ type Config struct {
 
 	// KeepPromiscuous keeps NS records nobody asked for in the answers (CVE-2025-11411). Only to compare with others.
 	KeepPromiscuous bool
+	// VerifyGlue does not use addresses that a parent gives of servers outside the zone until asking for them has failed.
+	VerifyGlue bool
 	// NameServers of a zone that are looked at; 0: MaxNames.
 	NameServers int
 	// Private addresses are removed from answers, except below PrivateNames (DNS rebinding).

@@ -172,6 +172,10 @@ func (t *task) cut(ns *message.RRset, glue []*message.RRset, expires int64) *zon
 	d := &zoneCut{zone: ns.Name, ns: ns, glue: glue, expires: expires, signed: t.expectsSignatures(ns.Name)}
 	for _, data := range ns.Data {
 		s := nameServer{name: message.Target(data)}
+		if t.config.VerifyGlue && !s.name.IsSubdomainOf(ns.Name) {
+			d.names = append(d.names, s)
+			continue
+		}
 		for _, g := range glue {
 			if g.Name.Equal(s.name) {
 				s.addresses = appendAddresses(s.addresses, g)

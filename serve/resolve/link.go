@@ -88,10 +88,12 @@ func (t *task) refresh(a *cache.Answer) {
 func (t *task) denied(q message.Question) *cache.Answer {
 	a, ok := t.e.Cache.Deny(q, t.e.now)
 	if !ok {
+		a, ok = t.e.Cache.Expand(q, t.e.now)
+	}
+	if !ok {
 		return nil
 	}
-	z, soa := t.config.zoneFor(q.Name), findType(a.Authority, wire.TypeSOA)
-	if z != nil && (soa == nil || !soa.Name.IsSubdomainOf(z.Name)) {
+	if z := t.config.zoneFor(q.Name); z != nil && !signer(a.Authority).IsSubdomainOf(z.Name) {
 		return nil
 	}
 	return a
@@ -393,6 +395,13 @@ func (t *task) check(l *validate.Response, dropped int) *cache.Answer {
 		a.Rcode = wire.ServFail
 		if dropped > 0 { // RFC 8914 has no code for it
 			a.Reason, a.Text = reasonOther, "left out what has a wrong length; "+a.Text
+		}
+	}
+	for _, c := range v.Answer {
+		if c.Wildcard != nil && c.Security == dnssec.Secure {
+			source := c.Set.Copy()
+			source.Name = c.Wildcard
+			e.Cache.PutRRset(source, cache.TrustSecure, dnssec.Secure, e.now)
 		}
 	}
 	for _, d := range v.Denial.Sets {

@@ -296,7 +296,7 @@ func (t *task) weigh(addr netip.AddrPort, a *attempt) (time.Duration, bool) {
 	s := t.e.Servers.Look(addr, a.d.zone, t.e.now)
 	rto := s.RTO
 	switch {
-	case s.LameFor(a.q.Type):
+	case s.LameFor(a.q.Type), s.Rests(a.q.Type):
 		return 0, false
 	case s.Down || s.FamilyDown || s.Drops(a.q.Type):
 		rto += penaltyDown
