@@ -18,36 +18,44 @@ func (c *Cache) Expand(q message.Question, now int64) (*Answer, bool) {
 	at := seconds(now)
 	var room [wire.MaxName]byte
 	name := wire.Name(q.Name.AppendLower(room[:0]))
-	d := &c.denials
-	d.mu.RLock()
-	p := d.closest(name)
-	if p == nil {
-		d.mu.RUnlock()
-		return nil, false
-	}
-	g := gathering{p: p, now: at, hashes: denial.Hashes{Left: denyHashes}}
-	if !g.nsec(name) {
-		g.nsec3(name)
-	}
-	zone := p.zone
-	d.mu.RUnlock()
-	if len(g.sets) == 0 {
-		return nil, false
-	}
-	for labels := name.Labels() - 1; labels >= zone.Labels(); labels-- {
+	for labels := name.Labels() - 1; labels >= 0; labels-- {
 		source, ok := c.wildcard(denial.Ancestor(name, labels), q.Type, now)
 		if !ok {
 			continue
 		}
-		if denial.NewProof(zone, g.sets, maxIterations, &g.hashes).NoCloser(name, labels) != denial.Proven {
+		sets, ends := c.noCloser(name, labels, at)
+		if sets == nil {
 			return nil, false
 		}
 		set := source.Set.Copy()
 		set.Name = bytes.Clone(q.Name)
-		return &Answer{Question: q, Security: dnssec.Secure, Reason: noReason, Answer: []*message.RRset{set}, Authority: g.sets,
-			Stored: int64(at), Expires: min(source.Expires, int64(g.ends))}, true
+		return &Answer{Question: q, Security: dnssec.Secure, Reason: noReason, Answer: []*message.RRset{set}, Authority: sets,
+			Stored: int64(at), Expires: min(source.Expires, int64(ends))}, true
 	}
 	return nil, false
+}
+
+// noCloser gives the records held that prove that nothing below the ancestor with so many labels matches a name, and when the first of
+// them ends; nil: there are none.
+func (c *Cache) noCloser(name wire.Name, labels int, at uint32) ([]*message.RRset, uint32) {
+	d := &c.denials
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	p := d.closest(name)
+	if p == nil || labels < p.zone.Labels() {
+		return nil, 0
+	}
+	g := gathering{p: p, now: at, hashes: denial.Hashes{Left: denyHashes}}
+	if !g.nsec(name) {
+		g.sets, g.ends = nil, 0
+		if key, ok := g.key(denial.Ancestor(name, labels+1)); ok { // RFC 5155, Section 8.8: the next closer name is covered
+			g.before(key)
+		}
+	}
+	if len(g.sets) == 0 || denial.NewProof(p.zone, g.sets, maxIterations, &g.hashes).NoCloser(name, labels) != denial.Proven {
+		return nil, 0
+	}
+	return g.sets, g.ends
 }
 
 // wildcard is what is held of the wildcard below a name: the records of a type, or its CNAME.

@@ -1,6 +1,9 @@
 package cache
 
-import "anyu/dns/message"
+import (
+	"anyu/dns/message"
+	"anyu/dns/wire"
+)
 
 // packetVariants is how many finished forms of an answer there are: with and without DO and CD.
 const packetVariants = 4
@@ -19,4 +22,10 @@ func (c *Cache) ForgetPackets(q message.Question) int {
 // Forget drops the answer to a question in one variant, not its failures.
 func (c *Cache) Forget(q message.Question, variant uint8) int {
 	return c.remove(kindAnswer, q, variant) + c.remove(kindNoName, q, variant)
+}
+
+// ForgetRRset drops an RRset, so that the next one starts a new life.
+func (c *Cache) ForgetRRset(name wire.Name, t wire.Type) int {
+	var room [keyRoom]byte
+	return c.removeKey(kindRRset, appendSetKey(room[:0], name, t))
 }

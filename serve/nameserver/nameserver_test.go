@@ -57,7 +57,7 @@ func TestAnswered_estimatesTheTime(t *testing.T) {
 func TestTimedOut_doublesAndGoesDownAndComesBack(t *testing.T) {
 	table := nameserver.New(nameserver.Config{})
 	now := int64(0)
-	for i, want := range []time.Duration{752, 1504, 3008, 6016, 12032} {
+	for i, want := range []time.Duration{752, 1504, 3008, 6016, 12032, 24064} {
 		s := table.Look(one, nil, now)
 		if s.Down {
 			t.Fatalf("down after %d timeouts", i)
@@ -74,7 +74,7 @@ func TestTimedOut_doublesAndGoesDownAndComesBack(t *testing.T) {
 	if table.Begin(one, 0, now) {
 		t.Fatal("a server that is down was asked at once")
 	}
-	now += 13 * second
+	now += 23 * second
 	if !table.Begin(one, 0, now) || table.Begin(one, 0, now) {
 		t.Fatal("want one query to find out, and no second")
 	}

@@ -11,9 +11,9 @@ const (
 	firstRTO = 376 * time.Millisecond // before anything is known, as Unbound's: most servers answer in that time
 	minRTO   = 50 * time.Millisecond  // a server next door is given time to look something up
 	maxRTO   = 120 * time.Second
-	// downRTO is where back-off has shown a server to be down (phantom domains hold no more than one query each): five timeouts of a
-	// server that nothing was known of.
-	downRTO = 12 * time.Second
+	// downRTO is where back-off has shown a server to be down (phantom domains hold no more than one query each): six timeouts of a
+	// server that nothing was known of, so that one more question than a single resolution asks finds it out.
+	downRTO = 13 * time.Second
 	// dropTimeouts of one type in a row, while the server answers others, mean that it drops that type.
 	dropTimeouts = 3
 
@@ -151,7 +151,7 @@ func (t *Table) Begin(addr netip.AddrPort, limit int, now int64) (leave bool) {
 			if e.outstanding > 0 || now < e.probeAt {
 				return
 			}
-			e.probeAt = now + int64(e.rto)
+			e.probeAt = now + int64(e.rto-e.rto/16) // a little before, so that who comes by at that time finds it due
 		}
 		e.outstanding++
 		e.begun = now
@@ -218,7 +218,7 @@ func (t *Table) TimedOut(addr netip.AddrPort, qtype wire.Type, waited time.Durat
 		}
 		e.timeouts = min(e.timeouts+1, 1000)
 		e.rto = min(2*e.rto, maxRTO)
-		e.probeAt = now + int64(e.rto)
+		e.probeAt = now + int64(e.rto-e.rto/16) // a little before, so that who comes by at that time finds it due
 	})
 }
 

@@ -131,8 +131,7 @@ func (t *task) remembered(zone wire.Name) *zoneCut {
 	if !ok || len(a.Authority) == 0 {
 		return nil
 	}
-	left := int64(a.Authority[0].TTL)
-	if whole := left + t.e.now/second - a.Stored; t.opts.Refresh && left <= whole/10 {
+	if t.opts.Refresh && (t.fades(int64(a.Authority[0].TTL), a.Stored) || t.childFades(zone)) {
 		return nil // an answer is renewed from where it comes from tomorrow: a delegation about to expire may have changed
 	}
 	d := t.cut(a.Authority[0], a.Additional, a.Expires)
@@ -140,6 +139,17 @@ func (t *task) remembered(zone wire.Name) *zoneCut {
 		return nil // climb to the parent, which may say more today (servers.md 5.2, case 8)
 	}
 	return d
+}
+
+// fades tells whether the last tenth of a life has begun.
+func (t *task) fades(left, stored int64) bool {
+	return left <= (left+t.e.now/second-stored)/renewShare
+}
+
+// childFades tells the same of what a zone says of its own servers.
+func (t *task) childFades(zone wire.Name) bool {
+	e, ok := t.e.Cache.RRset(zone, wire.TypeNS, t.e.now)
+	return ok && t.fades(int64(e.Set.TTL), e.Stored)
 }
 
 // remember keeps what a parent says of a zone's servers. Only the parent's word is kept, and it never lives longer than the parent's
@@ -231,7 +241,18 @@ func (t *task) follow(d *zoneCut, r *reply) *zoneCut {
 			return &zoneCut{zone: apex, held: true, expires: noEnd}
 		}
 	}
+	t.confirm(ns, r.additional)
 	return t.remember(ns, r.additional, d.expires, d)
+}
+
+// confirm lets live anew what the parent has just said again: what the zone says of its servers, and the glue.
+func (t *task) confirm(ns *message.RRset, glue []*message.RRset) {
+	t.e.Cache.ForgetRRset(ns.Name, wire.TypeNS)
+	for _, g := range glue {
+		if e, ok := t.e.Cache.RRset(g.Name, g.Type, t.e.now); ok && e.Trust <= cache.TrustAdditional {
+			t.e.Cache.ForgetRRset(g.Name, g.Type)
+		}
+	}
 }
 
 // keepDS keeps what the parent says of the zone's keys in the same message: the DS records, or the proof that there are none

@@ -101,22 +101,23 @@ func (t *task) denied(q message.Question) *cache.Answer {
 
 // alias answers from a CNAME at the name, or a DNAME above it, that is known from another question.
 func (t *task) alias(q message.Question, variant uint8) *cache.Answer {
-	if q.Type == wire.TypeCNAME || q.Type == wire.TypeANY || q.Type == wire.TypeDS {
+	if q.Type == wire.TypeANY || q.Type == wire.TypeDS {
 		return nil
 	}
 	least := dnssec.Unchecked
 	if variant == validated {
 		least = dnssec.Indeterminate
 	}
-	if s, ok := t.e.Cache.RRset(q.Name, wire.TypeCNAME, t.e.now); ok && s.Trust >= cache.TrustAnswer && s.Security >= least && !wildcard(s.Set) {
+	if s, ok := t.e.Cache.RRset(q.Name, wire.TypeCNAME, t.e.now); ok && q.Type != wire.TypeCNAME && s.Trust >= cache.TrustAnswer && s.Security >= least && !wildcard(s.Set) {
 		return t.made(q, s, s.Set)
 	}
 	if len(q.Name) <= 1 {
 		return nil
 	}
 	for up := q.Name.Parent(); len(up) > 1; up = up.Parent() {
-		s, ok := t.e.Cache.RRset(up, wire.TypeDNAME, t.e.now)
-		if !ok || s.Security != dnssec.Secure || wildcard(s.Set) {
+		s, ok := t.e.Cache.StaleRRset(up, wire.TypeDNAME, t.e.now)
+		// One that may not be kept at all still answers the questions that come with it.
+		if ok = ok && (s.Expires > t.e.now/second || s.Expires == s.Stored && t.e.now/second-s.Stored <= 1); !ok || s.Security != dnssec.Secure || wildcard(s.Set) {
 			continue // one server's unsigned word is not believed for a whole subtree
 		}
 		if c := synthesise(q.Name, s.Set); c != nil {

@@ -3,8 +3,11 @@ package resolve
 import (
 	"net/netip"
 
+	"anyu/dns/dnssec"
 	"anyu/dns/message"
 	"anyu/dns/wire"
+	"anyu/serve/cache"
+	"anyu/serve/validate"
 )
 
 // scrub keeps of a message what its sender may be believed: the chain from the question on, as far as it stays in the zone that
@@ -267,4 +270,32 @@ func (t *task) isPrivate(a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// forged returns the DNAME above the question whose CNAME beside it says something else (RFC 6672, Section 3.1), or nil: one of them is
+// not what the owner wrote, and nothing signs the CNAME.
+func forged(section []*message.RRset, q message.Question, zone wire.Name) *message.RRset {
+	c := in(section, q.Name, wire.TypeCNAME, q.Class)
+	if c == nil || len(c.Data) == 0 {
+		return nil
+	}
+	for _, s := range section {
+		if s.Type == wire.TypeDNAME && q.Name.IsSubdomainOf(s.Name) && !q.Name.Equal(s.Name) && s.Name.IsSubdomainOf(zone) {
+			if made := synthesise(q.Name, s); made != nil && !c.SameData(made) {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// learn keeps a DNAME that is signed, whatever came with it.
+func (t *task) learn(s *message.RRset) {
+	if t.e.Validator == nil || t.opts.CD || len(s.Sigs) == 0 {
+		return
+	}
+	q := message.Question{Name: s.Name, Type: s.Type, Class: s.Class}
+	if a := t.check(&validate.Response{Question: q, Answer: []*message.RRset{s}}, 0); a.Security == dnssec.Secure {
+		t.e.Cache.PutRRset(s, cache.TrustSecure, dnssec.Secure, t.e.now)
+	}
 }

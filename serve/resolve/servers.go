@@ -175,6 +175,10 @@ func (t *task) read(a *attempt, s server, m *message.Message) (*reply, kind, str
 	r := t.scrub(m, a.q, a.d)
 	r.from = s
 	t.hear(r)
+	if d := forged(m.Answer, a.q, a.d.zone); d != nil {
+		t.learn(d)
+		return r, isUseless, "has a CNAME that does not follow from its DNAME"
+	}
 	k := classify(r, m, a.d)
 	zone := a.d.zone
 	switch k {
