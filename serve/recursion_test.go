@@ -1,0 +1,174 @@
+package serve_test
+
+import (
+	"net/netip"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"anyu/dns/dnssec"
+	"anyu/dns/message"
+	"anyu/dns/wire"
+	"anyu/event"
+	"anyu/serve"
+	"anyu/serve/cache"
+	"anyu/serve/filter"
+	"anyu/serve/listen"
+	"anyu/serve/resolve"
+)
+
+// oracle is a Resolver that knows one address for every name.
+type oracle struct {
+	finisher *serve.Worker
+	asked    int
+	answer   resolve.Answer
+}
+
+func (o *oracle) Resolve(d *serve.Deferred) bool {
+	o.asked++
+	a := o.answer
+	a.Question = d.Question
+	for i, s := range a.Answer {
+		c := s.Copy()
+		c.Name = d.Question.Name
+		a.Answer[i] = c
+	}
+	o.finisher.Finish(time.Now().UnixNano(), d, &a, make([]byte, listen.MaxMessage))
+	return true
+}
+
+func (o *oracle) Prefetch(message.Question, bool) {}
+
+type memo struct{ msg []byte }
+
+func (m *memo) Reply(msg []byte) { m.msg = append([]byte(nil), msg...) }
+
+// newResolver returns a server that resolves for loopback with the oracle.
+func newResolver(t testing.TB) (*serve.Server, *serve.Worker, *oracle) {
+	t.Helper()
+	o := &oracle{}
+	o.answer = resolve.Answer{Reason: event.NoReason, Security: dnssec.Secure, Expires: time.Now().Unix() + 300, Renew: time.Now().Unix() + 270,
+		Answer: []*message.RRset{{Type: wire.TypeA, Class: wire.ClassIN, TTL: 300, Data: [][]byte{{192, 0, 2, 1}}, Sigs: [][]byte{make([]byte, 60)}}}}
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	c := &serve.Config{Payload: 1232, Clients: filter.Everybody(), Recursion: &serve.Recursion{Allow: filter.NewACL(loopback),
+		Cache: cache.New(cache.Config{Bytes: 64 << 20, Seed: 1}), Resolver: o}}
+	s := serve.New(c, event.NewNames(), nil, nil)
+	o.finisher = s.NewWorker(nil, 0)
+	return s, s.NewWorker(event.NewRing(1<<16), 1<<20), o
+}
+
+// askAs sends a message to a worker, and returns the reply, deferred or not.
+func askAs(t testing.TB, w *serve.Worker, msg []byte, from string) *dns.Msg {
+	t.Helper()
+	m := &memo{}
+	c := &listen.Client{Remote: netip.MustParseAddrPort(from), Local: netip.MustParseAddrPort("127.0.0.1:53"), Transport: event.UDP, Arrived: time.Now().UnixNano()}
+	c.Later = func() listen.Replier { return m }
+	out := make([]byte, listen.MaxMessage)
+	if n := w.Answer(msg, c, out); n > 0 {
+		m.msg = out[:n]
+	}
+	reply := new(dns.Msg)
+	if err := reply.Unpack(m.msg); err != nil {
+		t.Fatalf("reply %x: %v", m.msg, err)
+	}
+	return reply
+}
+
+func aQuestion(t testing.TB, name string, edit func(*dns.Msg)) []byte {
+	t.Helper()
+	q := new(dns.Msg).SetQuestion(name, dns.TypeA)
+	if edit != nil {
+		edit(q)
+	}
+	b, err := q.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// RFC 6840, Section 5.7: AD is told to who asks for it by AD or DO; Section 5.9: CD is copied. RFC 4035, Section 3.2.1: signatures with DO only.
+func TestFinish_tellsWhatTheClientAskedFor(t *testing.T) {
+	_, w, _ := newResolver(t)
+	for _, c := range []struct {
+		name string
+		edit func(*dns.Msg)
+		ad   bool
+		sigs int
+	}{
+		{"plain.", nil, false, 0},
+		{"ad.", func(q *dns.Msg) { q.AuthenticatedData = true }, true, 0},
+		{"do.", func(q *dns.Msg) { q.SetEdns0(1232, true) }, true, 1},
+	} {
+		for round := range 2 { // resolved, then from the cache
+			r := askAs(t, w, aQuestion(t, c.name, c.edit), "127.0.0.1:999")
+			if r.AuthenticatedData != c.ad || !r.RecursionAvailable || len(r.Answer) != 1+c.sigs {
+				t.Errorf("%s round %d: %v", c.name, round, r)
+			}
+		}
+	}
+}
+
+// RFC 5358: recursion is for those it is meant for; others are refused, and learn that it is not for them (no RA).
+func TestRecursion_isForAllowedClientsOnly(t *testing.T) {
+	_, w, o := newResolver(t)
+	r := askAs(t, w, aQuestion(t, "www.example.", nil), "192.0.2.7:999")
+	if r.Rcode != dns.RcodeRefused || r.RecursionAvailable || o.asked != 0 {
+		t.Errorf("got %v, %d asked", r, o.asked)
+	}
+	askAs(t, w, aQuestion(t, "www.example.", nil), "127.0.0.1:999")
+	if r = askAs(t, w, aQuestion(t, "www.example.", nil), "192.0.2.7:999"); r.Rcode != dns.RcodeRefused {
+		t.Errorf("what is cached was told to a stranger: %v", r)
+	}
+	if r = askAs(t, w, aQuestion(t, "www.example.", func(q *dns.Msg) { q.RecursionDesired = false }), "127.0.0.1:999"); r.Rcode != dns.RcodeRefused {
+		t.Errorf("the cache was searched for a client without RD: %v", r)
+	}
+}
+
+// A question asked before is answered from the cache by the worker itself, in the letters it was asked in, with the TTL that is left.
+func TestAnswer_fromTheCacheIsTheWorkersOwn(t *testing.T) {
+	_, w, o := newResolver(t)
+	for i := range 3 {
+		name := []string{"www.Example.", "WWW.example.", "www.example."}[i]
+		r := askAs(t, w, aQuestion(t, name, nil), "127.0.0.1:999")
+		if o.asked != 1 || r.Question[0].Name != name || r.Answer[0].Header().Name != name || r.Answer[0].Header().Ttl < 298 {
+			t.Errorf("%s: asked %d: %v", name, o.asked, r)
+		}
+	}
+}
+
+func TestAnswer_fromTheCacheAllocatesNothing(t *testing.T) {
+	_, w, _ := newResolver(t)
+	msg := aQuestion(t, "www.example.", func(q *dns.Msg) { q.SetEdns0(1232, true) })
+	askAs(t, w, msg, "127.0.0.1:999")
+	c := &listen.Client{Remote: netip.MustParseAddrPort("127.0.0.1:999"), Local: netip.MustParseAddrPort("127.0.0.1:53"), Arrived: time.Now().UnixNano()}
+	out := make([]byte, listen.MaxMessage)
+	if n := testing.AllocsPerRun(100, func() {
+		if w.Answer(msg, c, out) <= 0 {
+			t.Fatal("not from the cache")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// BenchmarkAnswer_fromTheCache asks for 100,000 cached names in turn.
+func BenchmarkAnswer_fromTheCache(b *testing.B) {
+	_, w, _ := newResolver(b)
+	const names = 100_000
+	msgs := make([][]byte, names)
+	for i := range msgs {
+		msgs[i] = aQuestion(b, "host"+strconv.Itoa(i*7919%names)+".example.com.", func(q *dns.Msg) { q.SetEdns0(1232, false) })
+		askAs(b, w, msgs[i], "127.0.0.1:999")
+	}
+	c := &listen.Client{Remote: netip.MustParseAddrPort("127.0.0.1:999"), Local: netip.MustParseAddrPort("127.0.0.1:53"), Arrived: time.Now().UnixNano()}
+	out := make([]byte, listen.MaxMessage)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if w.Answer(msgs[i%names], c, out) <= 0 {
+			b.Fatal("not from the cache")
+		}
+	}
+}
