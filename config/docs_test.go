@@ -67,6 +67,9 @@ func describe(t *testing.T, out *bytes.Buffer, types map[string]*ast.StructType,
 	var below []section
 	for _, field := range types[name].Fields.List {
 		key := reflect.StructTag(strings.Trim(field.Tag.Value, "`")).Get("yaml")
+		if key == "-" {
+			continue // a flag's
+		}
 		kind := typeText(field.Type)
 		inner := strings.TrimLeft(kind, "[]*")
 		meaning := strings.Join(strings.Fields(field.Doc.Text()), " ")

@@ -92,6 +92,8 @@ type Validation struct {
 	Signal *bool `yaml:"signal"`
 	// Negative are names whose signatures are not looked at for a while (RFC 7646). `anyu control nta` makes them too.
 	Negative []Negative `yaml:"negative"`
+	// Insecure are names of --insecure, for this run.
+	Insecure []string `yaml:"-"`
 	// SHA1 validates with algorithms 5 and 7. Default false: their zones count as unsigned (RFC 9905).
 	SHA1 bool `yaml:"sha1"`
 	// Refused are numbers of algorithms that count as unknown: zones signed with these only are as unsigned. Default: none.

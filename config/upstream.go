@@ -163,6 +163,11 @@ func (v *Validation) check() error {
 			return wrong(at, "%s needs an end, for example 2026-12-01T12:00:00Z", n.Name)
 		}
 	}
+	for _, n := range v.Insecure {
+		if _, err := wire.ParseName(n); err != nil {
+			return fmt.Errorf("--insecure %s: %w", n, err)
+		}
+	}
 	for i, a := range v.Refused {
 		if a < 0 || a > maxAlgorithm {
 			return wrong(fmt.Sprintf("%s.validation.refused[%d]", path, i), "%d: algorithms have numbers from 0 to %d", a, maxAlgorithm)

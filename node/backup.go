@@ -100,7 +100,7 @@ func copyTree(from, to string, progress func(string, int64)) (files int, size in
 		switch {
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(to, rel), 0o750)
-		case !d.Type().IsRegular() || rel == lockFile || base == "lock" || strings.HasPrefix(base, ".new-"):
+		case !d.Type().IsRegular() || rel == lockFile || rel == cacheFile || base == "lock" || strings.HasPrefix(base, ".new-"):
 			return nil
 		}
 		n, err := copyFile(path, filepath.Join(to, rel))

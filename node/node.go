@@ -81,6 +81,7 @@ type Node struct {
 	trail    *trail.Trail
 	history  *history.Store
 	registry *prometheus.Registry
+	resolver *resolver // nil: zones only
 	control  *controlServer
 	console  *console.Console
 	systemd  systemd
@@ -143,6 +144,7 @@ func (n *Node) Run(ctx context.Context) error {
 		return err
 	}
 	n.announce()
+	n.tendRecursion(ctx)
 	if n.opts.Lab {
 		clients, err := n.openLab(ctx)
 		if err != nil {
@@ -187,12 +189,21 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := n.openRecursion(c); err != nil {
+		return err
+	}
 	n.moves = n.openMoves()
 	n.server = serve.New(n.answers(c), n.names, n.moves, streamed)
 	n.moves.server = n.server
 	n.zones = &zones{server: n.server, findings: n.findings, log: n.opts.Log, node: c.Node, published: n.moves.room.Published, all: map[string]*primary{}}
 	n.moves.take(moved)
 	n.zones.configure(c.Zones)
+	if err := n.discover(c); err != nil {
+		return err
+	}
+	if err := n.attachRecursion(ctx); err != nil {
+		return err
+	}
 	first := n.worker(ringSize, int(c.Answers.Compiled))
 	made := 0
 	answerer := func() listen.Answerer {
@@ -268,6 +279,7 @@ func (n *Node) stop() {
 			n.opts.Log.Warn("stopping", "error", err)
 		}
 	}
+	n.closeRecursion()
 	n.closeConsole(ctx)
 	if n.control != nil {
 		n.control.close()
@@ -309,8 +321,15 @@ func (n *Node) Reload(ctx context.Context, allZones bool) error {
 	if err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
+	planned, err := planRecursion(c, time.Now())
+	if err != nil {
+		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
+	}
 	if err := n.listen.Reload(n.sockets(c)); err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
+	}
+	if err := errors.Join(n.reloadRecursion(planned), n.discover(c)); err != nil {
+		return fmt.Errorf("reload: %w", err)
 	}
 	n.server.Configure(n.answers(c))
 	n.current.Store(c)
@@ -337,6 +356,8 @@ func (n *Node) fixed(c *config.Config) error {
 		{"log", old.Log, c.Log},
 		{"figures", old.Figures, c.Figures},
 		{"notify", old.Notify, c.Notify},
+		{"recursion.source", old.Recursion.Source, c.Recursion.Source},
+		{"recursion.limits.server_queries", old.Recursion.Limits.ServerQueries, c.Recursion.Limits.ServerQueries},
 	} {
 		if !reflect.DeepEqual(part.before, part.now) {
 			return fmt.Errorf("%s cannot change while anyu runs: restart it", part.key)
@@ -361,6 +382,9 @@ func (n *Node) openFigures() {
 		figures.Rows = n.trail.Kept
 	}
 	n.registry.MustRegister(figures)
+	if n.resolver != nil {
+		n.registry.MustRegister(&resolverFigures{n.resolver, n.conf().Node})
+	}
 	n.history = history.New(history.Options{
 		Dir: n.data.Path(figuresDir), Registry: n.registry, Retention: time.Duration(n.conf().Figures.Days) * 24 * time.Hour,
 		Version: n.opts.Version, Logger: slog.New(warnings{n.opts.Log.Handler()}),

@@ -101,10 +101,13 @@ func (n *Node) handle(ctx context.Context, command string, args []string) (any, 
 		}
 		return fmt.Sprintf("reloaded in %v", time.Since(start).Round(time.Millisecond)), nil
 	}
+	if result, ok, err := n.recursionCommand(command, args); ok {
+		return result, err
+	}
 	if command == "transfer" || command == "notify" {
 		return n.moveNow(command, args)
 	}
-	return nil, errors.New("there is no command " + command + ": there are status, zones, reload, transfer NAME and notify NAME")
+	return nil, errors.New("there is no command " + command + ": there are status, zones, reload, transfer NAME, notify NAME, recursion, flush and nta")
 }
 
 // Zones are the states of all zones, by name; none while the node is only starting.

@@ -33,7 +33,8 @@ func commands() []command {
 	return []command{
 		{"serve", "[flags]", "answer queries, keep figures and logs, show the console", runServe},
 		{"check", "config FILE | zone [flags] NAME FILE", "check a configuration or a zone file", runCheck},
-		{"control", "status | zones | reload [--all] | transfer NAME | notify NAME", "talk to the running node", runControl},
+		{"query", "NAME [TYPE] [--at SERVER] [--trace] [--dnssec]", "ask a server, or resolve here and show the walk", runQuery},
+		{"control", "status | zones | reload | flush NAME | nta ... | recursion", "talk to the running node", runControl},
 		{"user", "add NAME | list | remove NAME", "accounts of the console", runUser},
 		{"backup", "DIR", "copy the data folder's state into DIR", runBackup},
 		{"restore", "DIR", "put a backup into an empty data folder", runRestore},

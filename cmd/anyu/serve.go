@@ -24,7 +24,8 @@ func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 // serveFlags are short forms of configuration keys; they win over the file.
 type serveFlags struct {
 	file, http, data          string
-	dns, zones, allow         list
+	dns, zones                list
+	resolving                 resolverFlags
 	workers                   int
 	noLimits, noQueryLog, lab bool
 	verbose                   bool
@@ -39,7 +40,7 @@ func (s *serveFlags) define(f *flag.FlagSet) {
 	f.BoolVar(&s.noLimits, "no-limits", false, "switch rate limits off, for measurements")
 	f.BoolVar(&s.noQueryLog, "no-query-log", false, "keep no query log, for measurements")
 	f.Var(&s.zones, "zone", "`NAME=FILE` of a zone to serve; may be repeated")
-	f.Var(&s.allow, "allow", "`PREFIX` that may use recursion; may be repeated")
+	s.resolving.define(f)
 	f.BoolVar(&s.lab, "lab", false, "serve demonstration zones to simulated clients, so that there is something to see")
 	f.BoolVar(&s.verbose, "verbose", false, "log debugging messages too")
 }
@@ -71,12 +72,8 @@ func (s *serveFlags) apply(c *config.Config) error {
 		}
 		c.Console.Listen = addr
 	}
-	for _, p := range s.allow {
-		prefix, err := netip.ParsePrefix(p)
-		if err != nil {
-			return fmt.Errorf("--allow %s: write a prefix, for example 192.0.2.0/24", p)
-		}
-		c.Clients.Recursion = append(c.Clients.Recursion, prefix)
+	if err := s.resolving.apply(c); err != nil {
+		return err
 	}
 	return s.applyZones(c)
 }
@@ -90,7 +87,7 @@ func (s *serveFlags) applyZones(c *config.Config) error {
 		}
 		kept := c.Zones[:0]
 		for _, have := range c.Zones {
-			if !strings.EqualFold(strings.TrimSuffix(have.Name, "."), strings.TrimSuffix(name, ".")) {
+			if !sameName(have.Name, name) {
 				kept = append(kept, have)
 			}
 		}
