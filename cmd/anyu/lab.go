@@ -14,13 +14,17 @@ import (
 // runLab runs what the laboratory offers.
 func runLab(args []string, std streams) int {
 	if len(args) == 0 {
-		return fail(std, errors.New("lab needs a word: replay FILE|DIR..."))
+		return fail(std, errors.New("lab needs a word: replay FILE|DIR..., up, or names"))
 	}
 	switch args[0] {
 	case "replay":
 		return runReplay(args[1:], std)
+	case "up":
+		return runLabUp(args[1:], std)
+	case "names":
+		return runLabNames(args[1:], std)
 	}
-	return fail(std, fmt.Errorf("lab has no command %q; there is: replay", args[0]))
+	return fail(std, fmt.Errorf("lab has no command %q; there are: replay, up, names", args[0]))
 }
 
 // runReplay runs .rpl scenarios against the resolver.
