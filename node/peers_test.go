@@ -76,8 +76,9 @@ func write(t *testing.T, path, text string) string {
 // running is a node of ours.
 type running struct {
 	*node.Node
-	port int
+	at   string // where it answers
 	data string
+	stop func()
 	mu   sync.Mutex
 	text string
 }
@@ -85,7 +86,18 @@ type running struct {
 // startNode runs a node with a configuration (without listen, console and data).
 func startNode(t *testing.T, port int, text string) *running {
 	t.Helper()
-	n := &running{port: port, data: t.TempDir()}
+	return startAt(t, fmt.Sprintf("127.0.0.1:%d", port), text)
+}
+
+func startAt(t *testing.T, at, text string) *running {
+	t.Helper()
+	return startIn(t, t.TempDir(), at, text)
+}
+
+// startIn runs a node in a data folder, which may have been that of another.
+func startIn(t *testing.T, dir, at, text string) *running {
+	t.Helper()
+	n := &running{at: at, data: dir}
 	n.configure(text)
 	log := &testLog{t: t}
 	inner, err := node.New(node.Options{
@@ -103,15 +115,16 @@ func startNode(t *testing.T, port int, text string) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- inner.Run(ctx) }()
-	t.Cleanup(func() {
+	n.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Log(log.String())
+			t.Log(at, log.String())
 		}
 	})
+	t.Cleanup(n.stop)
 	eventually(t, "the node answers", func() bool {
 		c := dns.Client{Timeout: 200 * time.Millisecond}
 		m := new(dns.Msg)
@@ -126,12 +139,14 @@ func (n *running) configure(text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !strings.Contains(text, "listen:") {
-		text = fmt.Sprintf("listen:\n  dns: [127.0.0.1:%d]\n", n.port) + text
+		text = fmt.Sprintf("listen:\n  dns: [%q]\n", n.at) + text
 	}
 	n.text = text
 }
 
-func (n *running) address() string { return fmt.Sprintf("127.0.0.1:%d", n.port) }
+func (n *running) address() string { return n.at }
+
+func (n *running) port() string { return n.at[strings.LastIndexByte(n.at, ':')+1:] }
 
 // zone is the state of the test zone.
 func (n *running) zone() node.ZoneState {
@@ -449,7 +464,7 @@ func TestTransfer_digReadsThem(t *testing.T) {
 	}
 	y := "hmac-sha256:" + peerKey + ":" + peerSecret
 	run := func(path string, args ...string) string {
-		out, err := exec.Command(path, append([]string{"@127.0.0.1", "-p", fmt.Sprint(n.port)}, args...)...).CombinedOutput()
+		out, err := exec.Command(path, append([]string{"@127.0.0.1", "-p", n.port()}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Errorf("%s %v: %v\n%.2000s", path, args, err, out)
 		}
@@ -466,7 +481,7 @@ func TestTransfer_digReadsThem(t *testing.T) {
 	if out := run(dig, "-y", y, peerZone, "IXFR=2"); strings.Count(out, "SOA") != 1 {
 		t.Errorf("IXFR of what we have: %.3000s", out)
 	}
-	if out, _ := exec.Command(dig, "@127.0.0.1", "-p", fmt.Sprint(n.port), peerZone, "AXFR").CombinedOutput(); !strings.Contains(string(out), "Transfer failed") {
+	if out, _ := exec.Command(dig, "@127.0.0.1", "-p", n.port(), peerZone, "AXFR").CombinedOutput(); !strings.Contains(string(out), "Transfer failed") {
 		t.Errorf("without the key: %.2000s", out)
 	}
 }

@@ -16,16 +16,26 @@ import (
 const defaultData = "./anyu-data"
 
 func runControl(args []string, std streams) int {
-	f := flag.NewFlagSet("anyu control status|zones|reload|transfer NAME|notify NAME", flag.ContinueOnError)
+	f := flag.NewFlagSet("anyu control status|zones|reload|transfer NAME|notify NAME|recursion|flush NAME|nta list|nta add NAME|nta remove NAME", flag.ContinueOnError)
 	data := f.String("data", defaultData, "`DIR` of the running node's data folder")
 	asJSON := f.Bool("json", false, "print JSON")
 	all := f.Bool("all", false, "reload: read every zone file, changed or not")
+	below := f.Bool("subtree", false, "flush: the names below too")
+	var nta negativeFlags
+	nta.define(f)
 	words, status, ok := parse(f, args, std)
 	if !ok {
 		return status
 	}
 	if len(words) == 0 {
-		return fail(std, errors.New("control takes a command: status, zones, reload, transfer NAME (fetch a secondary anew), notify NAME (tell its secondaries)"))
+		return fail(std, errors.New("control takes a command: status, zones, reload, transfer NAME (fetch a secondary anew), notify NAME (tell its secondaries), recursion, flush NAME|all, nta list|add NAME|remove NAME"))
+	}
+	words, err := nta.args(words)
+	if err != nil {
+		return fail(std, err)
+	}
+	if *below {
+		words = append(words, "subtree")
 	}
 	if *all {
 		words = append(words, "all")
@@ -80,7 +90,17 @@ func show(command string, result json.RawMessage, std streams) int {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n",
 				z.Name, z.Role, z.State, z.Serial, z.Records, moment(z.Loaded), from, moment(z.Refresh), moment(z.Expire), z.Error)
 		}
+	case "recursion":
+		if err := showRecursion(w, result); err != nil {
+			return fail(std, err)
+		}
 	default:
+		if result[0] == '[' { // nta list
+			if err := showNegatives(w, result); err != nil {
+				return fail(std, err)
+			}
+			break
+		}
 		fmt.Fprintln(w, string(bytes.Trim(result, `"`)))
 	}
 	return done
