@@ -31,8 +31,8 @@ const (
 	MaxSize = 30_000_000
 	minSize = 1_000
 	// maxZones are kept ready for the next question, maxSignatures made ones, of any world.
-	maxZones      = 8_192
-	maxSignatures = 1 << 16
+	maxZones      = 2_048
+	maxSignatures = 1 << 15
 )
 
 // What the servers are. Each number is an address.
