@@ -44,14 +44,14 @@ func planRecursion(c *config.Config, now time.Time) (*recursionPlan, error) {
 	}
 	p.resolve = resolve.Config{
 		Hints: hints, Prime: *r.Prime, Minimise: *r.Minimise, IPv4: *r.IPv4, IPv6: *r.IPv6, Ahead: lookAhead,
-		Private: r.Private, Minimal: *r.Minimal, DNS64: r.DNS64, BelowNX: true, Aggressive: *r.Aggressive,
+		Private: r.Private, Exempt: r.Permitted, Minimal: *r.Minimal, DNS64: r.DNS64, BelowNX: true, Aggressive: *r.Aggressive,
 		OfZone: r.Limits.ZoneQueries, Tasks: r.Limits.Tasks, Failed: seconds(r.Cache.FailureTTL),
 		MaxTTL: seconds(r.Cache.MaxTTL), MinTTL: seconds(r.Cache.MinTTL), NegativeTTL: seconds(r.Cache.NegativeTTL),
-		Forbidden: forbidden(r, ownAddresses(c.Listen.DNS)),
 	}
 	if err := p.zones(); err != nil {
 		return nil, err
 	}
+	p.resolve.Forbidden = forbidden(r, ownAddresses(c.Listen.DNS), p.configured())
 	p.pending = pending.Config{Stale: *r.Cache.Stale > 0, StaleAfter: time.Duration(*r.Cache.StaleAfter), StaleTTL: seconds(r.Cache.StaleTTL),
 		Waiters: r.Limits.Waiters, OfClient: r.Limits.ClientWaiters}
 	p.cache = cache.Config{Bytes: cacheSize(int64(r.Cache.Size)), MaxTTL: seconds(r.Cache.MaxTTL), MinTTL: seconds(r.Cache.MinTTL),
@@ -120,10 +120,15 @@ func planUpstreams(u config.Upstreams, forward bool) (resolve.Zone, error) {
 }
 
 // forbidden tells which addresses are not asked, whoever names them as servers (CVE-2026-50251: a resolver led to ask itself).
-func forbidden(r *config.Recursion, own []netip.Addr) func(netip.Addr) bool {
+// Who was configured is asked nevertheless.
+func forbidden(r *config.Recursion, own, configured []netip.Addr) func(netip.Addr) bool {
 	known := make(map[netip.Addr]bool)
 	for _, a := range own {
 		known[a.Unmap()] = true
+	}
+	wanted := make(map[netip.Addr]bool)
+	for _, a := range configured {
+		wanted[a.Unmap()] = true
 	}
 	within := func(list []netip.Prefix, a netip.Addr) bool {
 		for _, p := range list {
@@ -135,8 +140,25 @@ func forbidden(r *config.Recursion, own []netip.Addr) func(netip.Addr) bool {
 	}
 	return func(a netip.Addr) bool {
 		a = a.Unmap()
+		if wanted[a] {
+			return false
+		}
 		return known[a] || within(r.Forbidden, a) && !within(r.Permitted, a)
 	}
+}
+
+// configured are the addresses of stub and forward zones and of the hints.
+func (p *recursionPlan) configured() (list []netip.Addr) {
+	hosts := p.resolve.Hints
+	for _, z := range p.resolve.Zones {
+		hosts = append(hosts[:len(hosts):len(hosts)], z.Hosts...)
+	}
+	for _, h := range hosts {
+		for _, a := range h.Addresses {
+			list = append(list, a.Addr())
+		}
+	}
+	return list
 }
 
 // ownAddresses are those where we answer on the port that other servers are asked at.

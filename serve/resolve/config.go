@@ -28,6 +28,8 @@ type Config struct {
 	// Private addresses are removed from answers, except below PrivateNames (DNS rebinding).
 	Private      []netip.Prefix
 	PrivateNames []wire.Name
+	// Exempt are private addresses that are let through nevertheless: a test network.
+	Exempt []netip.Prefix
 	// Forbidden tells which addresses are never asked: loopback, multicast, our own (CVE-2026-50251). nil: none is forbidden.
 	Forbidden func(netip.Addr) bool
 	// Minimal leaves out the authority and additional records that an answer can do without.

@@ -122,7 +122,30 @@ func (t *task) prime(zone wire.Name, d *zoneCut) *zoneCut {
 	if ns == nil {
 		return nil
 	}
-	return t.remember(ns, r.additional, noEnd, d)
+	return t.remember(ns, append(r.additional, d.hints(ns, r.additional)...), noEnd, d)
+}
+
+// hints are the addresses that were configured for name servers which the answer gives none for.
+func (d *zoneCut) hints(ns *message.RRset, glue []*message.RRset) (list []*message.RRset) {
+	for _, data := range ns.Data {
+		name := message.Target(data)
+		if message.Find(glue, name, wire.TypeA) != nil || message.Find(glue, name, wire.TypeAAAA) != nil {
+			continue
+		}
+		for _, h := range d.names {
+			if !h.name.Equal(name) {
+				continue
+			}
+			for _, a := range h.addresses {
+				t := wire.TypeA
+				if a.Addr().Is6() {
+					t = wire.TypeAAAA
+				}
+				list = append(list, &message.RRset{Name: name, Type: t, Class: wire.ClassIN, TTL: ns.TTL, Data: [][]byte{a.Addr().AsSlice()}})
+			}
+		}
+	}
+	return list
 }
 
 // remembered makes the delegation of a zone from the cache. nil: nothing usable is there.

@@ -264,7 +264,11 @@ func (t *task) withoutPrivate(s *message.RRset) *message.RRset {
 }
 
 func (t *task) isPrivate(a netip.Addr) bool {
-	for _, p := range t.config.Private {
+	return covers(t.config.Private, a) && !covers(t.config.Exempt, a)
+}
+
+func covers(list []netip.Prefix, a netip.Addr) bool {
+	for _, p := range list {
 		if p.Contains(a) {
 			return true
 		}
