@@ -92,7 +92,12 @@ func TestMoves_reload(t *testing.T) {
 
 func reload(t *testing.T, n *running) {
 	t.Helper()
-	if err := n.Reload(t.Context(), false); err != nil {
+	var err error
+	eventually(t, "the end of the start", func() bool {
+		err = n.Reload(t.Context(), false)
+		return err == nil || !strings.Contains(err.Error(), "only starting")
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -23,7 +24,12 @@ import (
 
 func control(t *testing.T, n *running, command string, args ...string) string {
 	t.Helper()
-	b, err := node.Control(n.data, command, args...)
+	var b []byte
+	var err error
+	eventually(t, "the control socket", func() bool { // it opens after the doors
+		b, err = node.Control(n.data, command, args...)
+		return !errors.Is(err, node.ErrNotRunning)
+	})
 	if err != nil {
 		t.Fatalf("control %s %v: %v", command, args, err)
 	}

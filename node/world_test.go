@@ -26,6 +26,7 @@ const (
 type world struct {
 	dir           string
 	hints, anchor string // files
+	ds            string // of the root
 	nodes         []*running
 }
 
@@ -76,6 +77,7 @@ func newWorld(t *testing.T) *world {
 	tld, tldDS := sign("world.", fmt.Sprintf("$ORIGIN world.\n$TTL 600\n@ SOA ns hostmaster 1 7200 3600 1209600 60\n@ NS ns\nns A %s\n%s%s%s", worldTLD, cuts, goodDS, badDS))
 	root, rootDS := sign(".", fmt.Sprintf("$ORIGIN .\n$TTL 600\n@ SOA a.root. h.root. 1 7200 3600 1209600 60\n@ NS a.root.\na.root. A %s\nworld. NS ns.world.\nns.world. A %s\n%s", worldRoot, worldTLD, tldDS))
 	w.hints = write(t, filepath.Join(w.dir, "hints"), fmt.Sprintf(". 3600 NS a.root.\na.root. 3600 A %s\n", worldRoot))
+	w.ds = rootDS
 	w.anchor = write(t, filepath.Join(w.dir, "anchor"), rootDS)
 	for at, zones := range map[string]string{
 		worldRoot: fmt.Sprintf("- {name: ., file: %s}\n", root),
