@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -66,8 +65,6 @@ func newWeb(s *Streams, u *upstream) *web {
 	w.client = &http.Client{Transport: w.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return w
 }
-
-var errTooMany = errors.New("too many connections are open")
 
 // dial connects to the configured address, whatever the URL's name says.
 func (w *web) dial(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -152,11 +149,14 @@ func (w *web) ask(q *asked) ([]byte, error) {
 	return msg, nil
 }
 
-func (w *web) idlest() (since time.Time, shed func()) {
+func (w *web) idlest() (since time.Time, shed func() bool) {
 	if w.upstream.waiting.Load() > 0 || w.open.Load() == 0 {
 		return time.Time{}, nil
 	}
-	return time.Unix(0, w.active.Load()), w.transport.CloseIdleConnections
+	return time.Unix(0, w.active.Load()), func() bool {
+		w.transport.CloseIdleConnections()
+		return true
+	}
 }
 
 func (w *web) close() { w.transport.CloseIdleConnections() }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"anyu/serve/resolve"
@@ -103,16 +104,17 @@ func (p *pool) assign(q *asked) bool {
 // pick chooses the connection with the least to do, or opens one. A question whose connection broke goes on one that is new, if it can.
 func (p *pool) pick(q *asked) *stream {
 	room, most := p.streams.config.Pipelined, p.streams.config.OfUpstream
-	if time.Now().Before(p.serial) {
+	serial := time.Now().Before(p.serial)
+	if serial {
 		room = 1
 	}
 	var best *stream
 	for _, c := range p.conns {
-		if len(c.asked) < room && (best == nil || len(c.asked) < len(best.asked)) && (!q.retried || c.good == 0 || len(p.conns) >= most) {
+		if len(c.asked) < room && (best == nil || len(c.asked) < len(best.asked)) && (c.good == 0 || !serial && (!q.retried || len(p.conns) >= most)) {
 			best = c
 		}
 	}
-	if best == nil && len(p.conns) < most && p.streams.admit(p.upstream) {
+	if best == nil && len(p.conns) < most {
 		best = &stream{pool: p, asked: make(map[uint16]*asked), news: make(chan struct{}, 1), gone: make(chan struct{}), used: time.Now()}
 		p.conns = append(p.conns, best)
 		p.streams.run.Go(best.run)
@@ -140,6 +142,10 @@ func (c *stream) ask(q *asked) {
 // run connects and writes.
 func (c *stream) run() {
 	p := c.pool
+	if !p.streams.admit(p.upstream) {
+		c.end(errTooMany)
+		return
+	}
 	defer p.streams.left(p.upstream)
 	conn, err := c.connect()
 	if err != nil {
@@ -204,6 +210,7 @@ var (
 	errSilent = errors.New("the server is silent")
 	errStrays = errors.New("too many replies that nobody asked for")
 	errShort  = errors.New("a reply is shorter than a header")
+	errSerial = errors.New("the server answers one question a connection")
 )
 
 // read takes replies until the connection ends, and returns why.
@@ -269,10 +276,15 @@ func (c *stream) reply(msg []byte) error {
 	delete(c.asked, id)
 	c.good++
 	c.used = c.heard
-	p.next()
+	var over error
+	if time.Now().Before(p.serial) && len(c.asked) == 0 {
+		over = errSerial
+	} else {
+		p.next()
+	}
 	p.mu.Unlock()
 	q.finish(msg)
-	return nil
+	return over
 }
 
 // next gives waiting questions to connections that have room.
@@ -342,7 +354,7 @@ func (c *stream) end(err error) {
 	c.broken = true
 	close(c.gone)
 	p.conns = slices.DeleteFunc(p.conns, func(o *stream) bool { return o == c })
-	if errors.Is(err, io.EOF) && c.pipelined() {
+	if closedByServer(err) && c.pipelined() {
 		p.serial = time.Now().Add(serialTime)
 	}
 	var lost []*asked
@@ -362,13 +374,18 @@ func (c *stream) end(err error) {
 		p.queue = nil
 	}
 	p.next()
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errIdle) {
+	if !errors.Is(err, errIdle) && !errors.Is(err, errSerial) && (c.good == 0 || !closedByServer(err)) {
 		p.upstream.trouble(err)
 	}
 	p.mu.Unlock()
 	for _, q := range lost {
 		q.finish(nil)
 	}
+}
+
+// closedByServer: with a reset, where it had not read all that was asked.
+func closedByServer(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // pipelined tells whether questions are left that the server had when it answered another one: it answers one a connection.
@@ -381,15 +398,26 @@ func (c *stream) pipelined() bool {
 	return false
 }
 
-func (p *pool) idlest() (since time.Time, shed func()) {
+func (p *pool) idlest() (since time.Time, shed func() bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.conns {
 		if len(c.asked) == 0 && !c.broken && (shed == nil || c.used.Before(since)) {
-			since, shed = c.used, func() { c.end(errIdle) }
+			since, shed = c.used, c.shed
 		}
 	}
 	return since, shed
+}
+
+// shed closes the connection if nobody uses it. False: somebody does, or it is closed already.
+func (c *stream) shed() bool {
+	c.pool.mu.Lock()
+	idle := len(c.asked) == 0 && !c.broken
+	c.pool.mu.Unlock()
+	if idle {
+		c.end(errIdle) // who began to use it meanwhile is asked again on another
+	}
+	return idle
 }
 
 func (p *pool) close() {

@@ -206,7 +206,7 @@ func (d *doq) over(ctx context.Context, l *line, q *asked) ([]byte, error) {
 	return msg, nil
 }
 
-func (d *doq) idlest() (since time.Time, shed func()) {
+func (d *doq) idlest() (since time.Time, shed func() bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.current
@@ -221,7 +221,11 @@ func (d *doq) idlest() (since time.Time, shed func()) {
 	if l.conn == nil {
 		return time.Time{}, nil
 	}
-	return d.used, func() { l.conn.CloseWithError(doqNoError, "") }
+	return d.used, func() bool {
+		idle := l.conn.Context().Err() == nil
+		l.conn.CloseWithError(doqNoError, "")
+		return idle
+	}
 }
 
 func (d *doq) close() {

@@ -79,17 +79,18 @@ func (k key) idle(c *StreamConfig) time.Duration {
 
 // upstream is one server spoken to in one way.
 type upstream struct {
-	key key
+	streams *Streams
+	key     key
 	carrier
 	tally   tally
 	waiting atomic.Int64 // questions
 }
 
-// carrier is a protocol's way to carry questions to one server. carry goes on at once; the question is finished exactly once, later. shed closes a
-// connection that nobody uses, if the least used one has not been since the time given. close ends all.
+// carrier is a protocol's way to carry questions to one server. carry goes on at once; the question is finished exactly once, later. idlest tells
+// since when its least used connection has had nothing to do, and how to close that; shed nil: all have. close ends all.
 type carrier interface {
 	carry(q *asked)
-	idlest() (since time.Time, shed func())
+	idlest() (since time.Time, shed func() bool)
 	close()
 }
 
@@ -190,7 +191,7 @@ func (s *Streams) upstream(k key) *upstream {
 	if len(s.upstreams) >= maxUpstreams {
 		s.forgetUnused()
 	}
-	u := &upstream{key: k}
+	u := &upstream{streams: s, key: k}
 	switch k.protocol {
 	case resolve.HTTPS:
 		u.carrier = newWeb(s, u)
@@ -216,7 +217,12 @@ func (s *Streams) forgetUnused() {
 	}
 }
 
-// admit counts a new connection. False: there are as many as may be, and all are in use.
+var errTooMany = errors.New("too many connections are open")
+
+// shedTries is how often another connection is tried, when the idlest one was used or closed meanwhile.
+const shedTries = 4
+
+// admit counts a new connection, and closes the idlest one for it if there are too many. False: all are in use. Who calls it holds no lock.
 func (s *Streams) admit(u *upstream) bool {
 	if s.open.Add(1) > int64(s.config.Connections) && !s.shed() {
 		s.open.Add(-1)
@@ -234,21 +240,29 @@ func (s *Streams) left(u *upstream) {
 
 // shed closes the connection that has been without use for longest. False: all are in use.
 func (s *Streams) shed() bool {
+	for range shedTries {
+		close := s.idlest()
+		if close == nil {
+			return false
+		}
+		if close() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Streams) idlest() (shed func() bool) {
 	s.mu.Lock()
 	all := slices.Collect(maps.Values(s.upstreams))
 	s.mu.Unlock()
 	var oldest time.Time
-	var shed func()
 	for _, u := range all {
 		if since, f := u.idlest(); f != nil && (shed == nil || since.Before(oldest)) {
 			oldest, shed = since, f
 		}
 	}
-	if shed == nil {
-		return false
-	}
-	shed()
-	return true
+	return shed
 }
 
 // connected notes a connection that works.
@@ -263,8 +277,8 @@ func (u *upstream) connected(resumed bool) {
 
 // trouble notes why a connection failed.
 func (u *upstream) trouble(err error) {
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) {
-		return
+	if u.streams.ctx.Err() != nil {
+		return // Close broke it
 	}
 	text := err.Error()
 	u.tally.problem.Store(&text)
