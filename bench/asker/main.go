@@ -35,6 +35,8 @@ func main() {
 	file := flag.String("questions", "", "file with the questions")
 	inflight := flag.Int("inflight", 100, "questions at a time")
 	timeout := flag.Duration("timeout", 10*time.Second, "how long to wait for an answer")
+	rate := flag.Float64("rate", 0, "questions a second; 0: as fast as answers come")
+	rounds := flag.Int("rounds", 1, "times through the file")
 	ad := flag.Bool("ad", true, "compare AD")
 	verbose := flag.Bool("v", false, "print each wrong answer")
 	flag.Parse()
@@ -43,8 +45,9 @@ func main() {
 		fmt.Fprintf(os.Stderr, "asker: %v\n", err)
 		os.Exit(2)
 	}
+	questions = slices.Repeat(questions, *rounds)
 	start := time.Now()
-	results := ask(*server, questions, *inflight, *timeout, *ad)
+	results := ask(*server, questions, *inflight, *timeout, *ad, *rate)
 	print(results, time.Since(start), *verbose)
 }
 
@@ -64,7 +67,8 @@ func read(file string) (list []question, err error) {
 }
 
 // ask has each of so many askers take the next question, over a socket of its own.
-func ask(server string, questions []question, inflight int, timeout time.Duration, ad bool) []verdict {
+func ask(server string, questions []question, inflight int, timeout time.Duration, ad bool, rate float64) []verdict {
+	start := time.Now()
 	results := make([]verdict, len(questions))
 	var next atomic.Int64
 	var work sync.WaitGroup
@@ -80,6 +84,9 @@ func ask(server string, questions []question, inflight int, timeout time.Duratio
 				i := int(next.Add(1)) - 1
 				if i >= len(questions) {
 					return
+				}
+				if rate > 0 {
+					time.Sleep(time.Until(start.Add(time.Duration(float64(i) / rate * float64(time.Second)))))
 				}
 				results[i] = one(conn, uint16(i), questions[i], timeout, ad)
 			}

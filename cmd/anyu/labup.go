@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -137,6 +138,7 @@ func runLabNames(args []string, std streams) int {
 	f := flag.NewFlagSet("anyu lab names", flag.ContinueOnError)
 	l.define(f)
 	count := f.Int("count", 50_000, "how many")
+	sort := f.String("sort", "usual", "usual: what clients ask; crowd: names that exist by a wildcard, to fill a cache; attack: random names below a few zones")
 	truth := f.Bool("truth", false, "add the rcode, security and reason that an honest resolver must come to, and ! where SERVFAIL is as right, ? where AD is not settled")
 	not := f.String("without", "", "`ALGORITHMS` (numbers, comma between) that the resolver does not validate, for --truth")
 	words, status, ok := parse(f, args, std)
@@ -159,8 +161,13 @@ func runLabNames(args []string, std streams) int {
 		}
 		return a.Supported()
 	}
+	sorts := map[string]func(int) iter.Seq[internet.Question]{"usual": w.Questions, "crowd": w.Crowd, "attack": w.Attack}
+	questions, ok := sorts[*sort]
+	if !ok {
+		return fail(std, fmt.Errorf("--sort %s: there are usual, crowd and attack", *sort))
+	}
 	out := bufio.NewWriter(std.out)
-	for q := range w.Questions(*count) {
+	for q := range questions(*count) {
 		if !*truth {
 			fmt.Fprintf(out, "%s %s\n", q.Name, q.Type)
 			continue

@@ -93,3 +93,39 @@ func (w *World) question(number, round int) Question {
 	}
 	return at(fmt.Sprintf("nx%d", h>>24%1000), typ)
 }
+
+// Crowd are count different names that exist because of a wildcard, in an unsigned zone: cheap to resolve, to fill a cache.
+func (w *World) Crowd(count int) iter.Seq[Question] {
+	return func(yield func(Question) bool) {
+		apex := mustName(w.networkDomain(0))
+		for n := range networks { // an unsigned one, if there is one
+			if path := w.path(mustName(w.networkDomain(n)), wire.TypeA); !path[len(path)-1].policy.signed() {
+				apex = mustName(w.networkDomain(n))
+				break
+			}
+		}
+		for i := range count {
+			if !yield(Question{under(fmt.Sprintf("n%d.e%d", i, i%edges), apex), wire.TypeA}) {
+				return
+			}
+		}
+	}
+}
+
+// Attack are count different names that do not exist, below a few registered zones whose servers are in order: a random-subdomain attack.
+func (w *World) Attack(count int) iter.Seq[Question] {
+	const victims = 20
+	return func(yield func(Question) bool) {
+		var zones []wire.Name
+		for i := 0; len(zones) < victims; i++ {
+			if w.KindOf(i) == nil {
+				zones = append(zones, w.Registered(i))
+			}
+		}
+		for i := range count {
+			if !yield(Question{under(fmt.Sprintf("%012x", w.mix(ofQuestion, uint64(i))&(1<<48-1)), zones[i%victims]), wire.TypeA}) {
+				return
+			}
+		}
+	}
+}

@@ -18,7 +18,11 @@ const (
 
 // Handle asks the server at an address. ok is false where nothing comes back; delay is how long the reply takes.
 func (w *World) Handle(server netip.Addr, query []byte, tcp bool) (reply []byte, delay time.Duration, ok bool) {
-	out := make([]byte, streamRoom)
+	room := payload
+	if tcp {
+		room = streamRoom
+	}
+	out := make([]byte, room)
 	n, delay := w.answer(server, query, tcp, out)
 	return out[:n:n], delay, n > 0
 }
