@@ -40,6 +40,10 @@ func TestReadme_commandsWork(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "anyu.yaml"), []byte("zones:\n  - {name: example.org, file: example.org.zone}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	// The Internet of these commands is a server of ours: without the flags they would ask the real one.
+	internet := serve(t, t.TempDir(), "--zone", "example.org="+filepath.Join(dir, "example.org.zone"))
+	internet.waitFor(t, "www.example.org.", "192.0.2.2")
+	here := []string{"--stub", "example.org=" + internet.dns, "--forward", ".=" + internet.dns, "--insecure", "example.org"}
 	var running *process
 	for _, text := range list {
 		words := strings.Fields(text)
@@ -47,11 +51,14 @@ func TestReadme_commandsWork(t *testing.T) {
 		switch {
 		case text == "go test ./...": // what runs this
 		case ours && words[3] == "serve":
-			running = readmeServe(t, dir, strings.Fields(rest)[1:])
+			running = readmeServe(t, dir, append(strings.Fields(rest)[1:], here...))
 		case ours:
 			args := strings.Fields(rest)
 			if words[3] == "control" {
 				args = append(args, "--data", running.data)
+			}
+			if words[3] == "query" {
+				args = append(args, here...)
 			}
 			cmd := exec.Command(anyu(t), args...)
 			cmd.Dir = dir
