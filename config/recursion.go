@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Recursion is the resolver: what is no zone of ours is looked up for those who may ask for that (clients.recursion). Everything here
-// but `off` to `on` for the first time takes effect with a reload, and the cache stays.
+// Recursion is the resolver: what is no zone of ours is looked up for those who may ask for that (clients.recursion). A reload takes
+// everything but source, limits.server_queries, and off: false where it was true at the start; the cache stays.
 type Recursion struct {
 	// Off answers from zones only. Default false.
 	Off bool `yaml:"off"`

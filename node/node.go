@@ -321,16 +321,14 @@ func (n *Node) Reload(ctx context.Context, allZones bool) error {
 	if err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
-	planned, err := planRecursion(c, time.Now())
+	recursion, err := n.planReload(c)
 	if err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
 	if err := n.listen.Reload(n.sockets(c)); err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
-	if err := errors.Join(n.reloadRecursion(planned), n.discover(c)); err != nil {
-		return fmt.Errorf("reload: %w", err)
-	}
+	recursion()
 	n.server.Configure(n.answers(c))
 	n.current.Store(c)
 	n.moves.take(moved)

@@ -110,10 +110,29 @@ func (n *Node) closeRecursion() {
 	n.saveCache()
 }
 
-// reloadRecursion puts another configuration into effect.
-func (n *Node) reloadRecursion(p *recursionPlan) error {
-	if n.resolver == nil || p.conf.Off {
-		return nil
+// errNeverOn: a resolver takes sockets and memory, which a node that began without has not.
+var errNeverOn = errors.New("recursion.off cannot become false while anyu runs: restart it")
+
+// planReload reads all that another configuration of recursion needs, and returns what puts it into effect.
+func (n *Node) planReload(c *config.Config) (apply func(), err error) {
+	p, err := planRecursion(c, time.Now())
+	if err != nil {
+		return nil, err
 	}
-	return n.resolver.configure(p)
+	z, err := discoveryZone(c)
+	if err != nil {
+		return nil, err
+	}
+	discover := func() { n.server.Change(serve.Change{Put: []serve.Zone{z}}) }
+	switch {
+	case p.conf.Off:
+		return discover, nil // clients are refused; what is known stays, for when it is on again
+	case n.resolver == nil:
+		return nil, errNeverOn
+	}
+	fresh, err := n.resolver.prepare(p)
+	if err != nil {
+		return nil, err
+	}
+	return func() { discover(); n.resolver.configure(p, fresh) }, nil
 }

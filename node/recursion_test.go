@@ -245,3 +245,50 @@ func TestRecursion_takesNoOtherCache(t *testing.T) {
 		t.Errorf("the damaged file is not replaced: %v", err)
 	}
 }
+
+// finding is the last word on a kind in the file of findings.
+func finding(t *testing.T, n *running, kind string) (text string, open bool) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(n.data, "findings.jsonl"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, `"kind":"`+kind+`"`) {
+			text, open = line, !strings.Contains(line, `"closed"`)
+		}
+	}
+	return text, open
+}
+
+// Nobody to ask, keys that are not the root's, a cache that cannot be written: each is a finding that says what to do.
+func TestRecursion_findsWhatIsWrongWithIt(t *testing.T) {
+	n := startAt(t, fmt.Sprintf("127.0.0.1:%d", port.Free(t)), "recursion: {forward: [{name: ., servers: [{address: 127.77.0.99:9}]}]}\n")
+	if a := look(t, n.at, "www.good.world.", false); a.rcode != dns.RcodeServerFailure {
+		t.Errorf("%+v", a)
+	}
+	eventually(t, "the finding that nobody answers", func() bool { _, open := finding(t, n, "resolver-upstream"); return open })
+	if err := os.MkdirAll(filepath.Join(n.data, "cache", "in the way"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	if text, open := finding(t, n, "cache-not-saved"); !open {
+		t.Errorf("no finding about the cache: %q", text)
+	}
+
+	w := newWorld(t)
+	other := write(t, filepath.Join(t.TempDir(), "other"), wrongDigest(w.ds))
+	n = startAt(t, fmt.Sprintf("127.0.0.1:%d", port.Free(t)), strings.Replace(w.conf(""), w.anchor, other, 1))
+	if a := look(t, n.at, "www.good.world.", false); a.rcode != dns.RcodeServerFailure || len(a.ede) == 0 {
+		t.Errorf("with a wrong trust anchor: %+v", a)
+	}
+	eventually(t, "the finding that nothing validates", func() bool { _, open := finding(t, n, "resolver-validation"); return open })
+	if text, _ := finding(t, n, "resolver-validation"); !strings.Contains(text, "trust anchor") {
+		t.Error(text)
+	}
+	n.configure(w.conf(""))
+	reload(t, n)
+	if a := look(t, n.at, "www.good.world.", false); a.rcode != dns.RcodeSuccess || !a.ad {
+		t.Errorf("with the right one after a reload: %+v", a)
+	}
+}

@@ -202,18 +202,20 @@ func (r *resolver) settings(c *config.Config) *serve.Recursion {
 	}
 }
 
+// prepare reads what a plan needs, so that configure cannot fail.
+func (r *resolver) prepare(p *recursionPlan) (*anchors, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if reflect.DeepEqual(r.plan.anchors, p.anchors) && followed(r.plan) == followed(p) {
+		return r.anchors, nil
+	}
+	return openAnchors(r.anchors.dir, p)
+}
+
 // configure puts another plan into effect. The cache stays, but for what the change makes untrue.
-func (r *resolver) configure(p *recursionPlan) error {
+func (r *resolver) configure(p *recursionPlan, fresh *anchors) {
 	r.mu.Lock()
 	old := r.plan
-	fresh := r.anchors
-	if !reflect.DeepEqual(old.anchors, p.anchors) || followed(old) != followed(p) {
-		var err error
-		if fresh, err = openAnchors(r.anchors.dir, p); err != nil {
-			r.mu.Unlock()
-			return err
-		}
-	}
 	r.plan = p
 	r.cache.Configure(p.cache)
 	if r.anchors != fresh || *old.conf.Validation.Signal != *p.conf.Validation.Signal {
@@ -232,7 +234,6 @@ func (r *resolver) configure(p *recursionPlan) error {
 		})
 	}
 	r.forget(old, p)
-	return nil
 }
 
 // forget drops from the cache what was learned in a way that a new plan does not allow, and nothing else.
