@@ -465,11 +465,11 @@ func TestLater_afterCloseIsNothing(t *testing.T) {
 func TestLater_thatNeverComesIsGivenUp(t *testing.T) {
 	p := newPair(t, t.TempDir(), 1)
 	config := secure(p)
-	config.Plain = []netip.AddrPort{loopback4}
-	config.Limits = listen.Limits{Later: 200 * time.Millisecond, Idle: 50 * time.Millisecond, ConnectionRequests: 2}
+	config.Limits = listen.Limits{Later: 200 * time.Millisecond}
 	d := make(deferring, 16)
 	s := start(t, config, d.answer, nil)
-	idle, shut, full := dial(t, "tcp", bound(t, s, "dns")), dial(t, "tcp", bound(t, s, "dns")), dial(t, "tcp", bound(t, s, "dns"))
+	tcp := start(t, plain(listen.Limits{Later: 200 * time.Millisecond, Idle: 50 * time.Millisecond, ConnectionRequests: 2}), d.answer, nil)
+	idle, shut, full := dial(t, "tcp", bound(t, tcp, "dns")), dial(t, "tcp", bound(t, tcp, "dns")), dial(t, "tcp", bound(t, tcp, "dns"))
 	mustWrite(t, idle, frame(question(1, 40)))
 	mustWrite(t, shut, frame(question(1, 40)))
 	shut.(*net.TCPConn).CloseWrite()
