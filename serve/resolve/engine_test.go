@@ -240,6 +240,17 @@ func TestResolve_makesAAAARecords(t *testing.T) {
 	}
 }
 
+// CVE-2026-50251: an address that leads to ourselves is not asked, whoever names it.
+func TestResolve_neverAsksForbiddenAddresses(t *testing.T) {
+	e := engine(func(c *resolve.Config) { c.Forbidden = func(a netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() } })
+	a, sent := walk(t, e, "www.self.example.", wire.TypeA, func(server string, q dns.Question) *dns.Msg {
+		return &dns.Msg{Ns: records(t, "self.example. 60 NS ns.self.example."), Extra: records(t, "ns.self.example. 60 A 127.0.0.1", "ns.self.example. 60 A 0.0.0.0")}
+	})
+	if a.Rcode != wire.ServFail || strings.Contains(fmt.Sprint(sent), "127.0.0.1") || strings.Contains(fmt.Sprint(sent), "0.0.0.0") || len(sent) > 6 {
+		t.Errorf("%v after %v", a.Rcode, sent)
+	}
+}
+
 // FuzzEngine: whatever servers say, a resolution ends, within its budget.
 func FuzzEngine(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02\x03\x10\x20\x30"))
