@@ -28,6 +28,8 @@ const (
 	MaxBytes = 1 << 20
 	// MaxTime bounds the time. Nobody waits for an answer so long.
 	MaxTime = 12 * time.Second
+	// MaxWait bounds the time that one question to one server is waited for, however slow it is known to be: clients wait meanwhile.
+	MaxWait = 5 * time.Second
 	// MaxTries bounds how often one server is asked one question when it does not answer.
 	MaxTries = 5
 	// MaxEmpty bounds how many servers are asked again because the answer was empty without SOA.

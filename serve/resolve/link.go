@@ -152,13 +152,12 @@ func (t *task) belowNX(q message.Question, variant uint8) *cache.Answer {
 		if z != nil && z.Name.IsSubdomainOf(up) {
 			return nil
 		}
-		for _, qt := range [...]wire.Type{q.Type, wire.TypeA} {
-			a, ok := t.e.Cache.Answer(message.Question{Name: up, Type: qt, Class: q.Class}, variant, t.e.now)
-			if ok && a.Rcode == wire.NXDomain && a.Security == dnssec.Secure && len(a.Answer) == 0 {
-				c := *a
-				c.Question = q
-				return &c
-			}
+		// What is proved not to exist is found under any type.
+		a, ok := t.e.Cache.Answer(message.Question{Name: up, Type: q.Type, Class: q.Class}, variant, t.e.now)
+		if ok && a.Rcode == wire.NXDomain && a.Security == dnssec.Secure && len(a.Answer) == 0 {
+			c := *a
+			c.Question = q
+			return &c
 		}
 	}
 	return nil

@@ -100,7 +100,7 @@ func (t *task) askHeld(d *zoneCut, q message.Question) (*reply, kind, *failed) {
 func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	d := a.d
 	state := t.e.Servers.Look(s.Addr, d.zone, t.e.now)
-	timeout := state.RTO
+	timeout := min(state.RTO, MaxWait)
 	n := a.try(s)
 	t.spent.sends++
 	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: d.stream || state.TCPOnly, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout})
