@@ -46,6 +46,7 @@ type pool struct {
 type stream struct {
 	pool   *pool
 	asked  map[uint16]*asked // by the ID in use here
+	id     uint16            // the last one used
 	out    []byte            // frames to write
 	news   chan struct{}     // there is something to write
 	gone   chan struct{}
@@ -122,12 +123,15 @@ func (p *pool) pick(q *asked) *stream {
 	return best
 }
 
-// ask gives a question an ID that no other on the connection has (RFC 7766, Section 6.2.1: the client must take care of it).
+// ask gives a question an ID that no other on the connection has (RFC 7766, Section 6.2.1: the client must take care of it), nor had lately: a reply
+// that comes twice must not be taken for the next one's.
 func (c *stream) ask(q *asked) {
-	id := q.id
-	for c.asked[id] != nil {
-		id++
+	if c.id == 0 {
+		c.id = q.id
 	}
+	for c.id++; c.asked[c.id] != nil; c.id++ {
+	}
+	id := c.id
 	c.asked[id] = q
 	q.sent = time.Now()
 	c.used = q.sent
