@@ -242,7 +242,9 @@ func TestResolve_makesAAAARecords(t *testing.T) {
 
 // CVE-2026-50251: an address that leads to ourselves is not asked, whoever names it.
 func TestResolve_neverAsksForbiddenAddresses(t *testing.T) {
-	e := engine(func(c *resolve.Config) { c.Forbidden = func(a netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() } })
+	e := engine(func(c *resolve.Config) {
+		c.Forbidden = func(a netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() }
+	})
 	a, sent := walk(t, e, "www.self.example.", wire.TypeA, func(server string, q dns.Question) *dns.Msg {
 		return &dns.Msg{Ns: records(t, "self.example. 60 NS ns.self.example."), Extra: records(t, "ns.self.example. 60 A 127.0.0.1", "ns.self.example. 60 A 0.0.0.0")}
 	})

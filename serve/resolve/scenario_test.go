@@ -100,7 +100,7 @@ func runScenario(t *testing.T, file string) {
 		}
 		var want strings.Builder
 		if i+1 < len(lines) && lines[i+1] == "----" {
-			for i += 2; i < len(lines) && lines[i] != ""; i++ {
+			for i += 2; i < len(lines) && lines[i] != "" && !isStep.MatchString(lines[i]); i++ {
 				fmt.Fprintln(&want, lines[i])
 			}
 			i--
@@ -117,6 +117,8 @@ func runScenario(t *testing.T, file string) {
 		}
 	}
 }
+
+var isStep = regexp.MustCompile(`^(config|server|forward|query|wait|#)`)
 
 // step runs one step; a query gives what came of it.
 func (s *scene) step(words []string) string {
