@@ -26,7 +26,8 @@ type Recursion struct {
 }
 
 // Resolver finds answers. Resolve takes a query over and has it finished with Worker.Finish, exactly once, later, by another goroutine; false means that
-// there is too much to do. Prefetch renews an answer that will expire soon, and never waits.
+// there is too much to do. Prefetch renews an answer that will expire soon; it never waits, and does not keep
+// the name.
 type Resolver interface {
 	Resolve(d *Deferred) bool
 	Prefetch(q message.Question, cd bool)
@@ -100,7 +101,7 @@ func (w *Worker) cached(out []byte) (n int, ok bool) {
 		return n, true
 	}
 	if p.PrefetchAt != 0 && w.now/1e9 >= p.PrefetchAt {
-		r.Resolver.Prefetch(w.questionOf(), w.q.Flags&wire.FlagCD != 0)
+		r.Resolver.Prefetch(message.Question{Name: w.q.Name, Type: w.q.Type, Class: w.q.Class}, w.q.Flags&wire.FlagCD != 0)
 	}
 	copy(out[wire.HeaderSize:w.q.End], w.msg[wire.HeaderSize:w.q.End])
 	n = len(p.Append(out[:w.q.End:len(out)], w.now))

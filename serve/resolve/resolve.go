@@ -41,6 +41,7 @@ type Engine struct {
 	asks   map[uint64]*task
 	lastID uint64
 	wishes []Ask
+	spare  []Ask // the other buffer of Asks
 	leads  map[string]*lead
 	ready  []*task
 	tasks  int
@@ -108,10 +109,10 @@ func (e *Engine) Resolve(now int64, q message.Question, opts Options, done func(
 	e.run()
 }
 
-// Asks returns the wishes since the last call.
+// Asks returns the wishes since the last call. They are valid until the next call.
 func (e *Engine) Asks() []Ask {
 	w := e.wishes
-	e.wishes = nil
+	e.wishes, e.spare = e.spare[:0], w
 	return w
 }
 
