@@ -59,6 +59,7 @@ recursion:
   ipv6: false
   validation: {anchors: [$tmp/lab/root.key], update: false}
   cache: {size: 1GiB, save: false}
+  limits: {client_waiters: 20000}
 END
 cat >"$tmp/unbound.conf" <<END
 server:
@@ -88,9 +89,11 @@ server:
   verbosity: 1
   logfile: ""
   aggressive-nsec: yes
+  extended-statistics: yes
   qname-minimisation: yes
 remote-control:
-  control-enable: no
+  control-enable: yes
+  control-interface: $tmp/unbound.ctl
 END
 cat >"$tmp/recursor.conf" <<END
 local-address=$ip.1
@@ -120,6 +123,7 @@ modules.load('hints')
 hints.root_file('$tmp/lab/root.hints')
 trust_anchors.remove('.')
 trust_anchors.add_file('$tmp/lab/root.key', true)
+option('ALLOW_LOCAL', true)
 cache.size = 1024 * MB
 END
 cat >"$tmp/named.conf" <<END
@@ -161,6 +165,14 @@ family() { echo "$1"; local c; for c in $(pgrep -P "$1"); do family "$c"; done; 
 # CPU time in clock ticks of the process and its descendants: field 14 user, 15 system
 ticks() { local t=0 p u; for p in $(family "$pid"); do u=$(awk -v f="$1" '{print $f}' "/proc/$p/stat" 2>/dev/null); t=$((t + ${u:-0})); done; echo $t; }
 memory() { local t=0 p k; for p in $(family "$pid"); do k=$(awk '/VmRSS/ { print $2 }' "/proc/$p/status" 2>/dev/null); t=$((t + ${k:-0})); done; echo $t; }
+# RRsets that are cached, where the resolver tells
+rrsets() {
+  case $1 in
+    anyu) "$tmp/anyu" control recursion --json --data "$tmp/anyu-state" 2>/dev/null | sed -n 's/.*"rrsets": *\([0-9]*\).*/\1/p' | head -1 ;;
+    unbound) unbound-control -c "$tmp/unbound.conf" stats_noreset 2>/dev/null | sed -n 's/^rrset.cache.count=//p' ;;
+    pdns) rec_control --socket-dir="$tmp" get cache-entries 2>/dev/null ;;
+  esac
+}
 hz=$(getconf CLK_TCK)
 answer() { sed -n "s/.* $1 \([0-9.a-zµ]*\).*/\1/p" <<<" $2" | head -1; }
 
@@ -190,11 +202,13 @@ cold() {
   local m u s out; m=$(memory) u=$(ticks 14) s=$(ticks 15)
   out=$(client "$tmp/asker" -server $ip.1:$port -questions "$tmp/cold.$1" -inflight 200 2>"$tmp/$1.err"); echo "$out" >"$tmp/$1.cold"
   u=$(($(ticks 14) - u)) s=$(($(ticks 15) - s)) m=$(($(memory) - m))
+  local sets; sets=$(rrsets "$1")
   stop
   [ -n "${VERBOSE:-}" ] && echo "$out" >&2
   awk -v s="$1" -v u=$u -v k=$s -v m=$m -v n="$names" -v hz="$hz" -v answerable="$(answer answerable "$out")" -v good="$(answer of-these-right "$out")" -v right="$(answer right "$out")" \
-    -v silent="$(answer silent "$out")" -v secs="$(answer seconds "$out")" -v p50="$(answer p50 "$out")" \
-    'BEGIN { printf "%s %.0f %.0f %.0f %d %d %d %d %.0f %.1f %s\n", s, u / hz * 1e6 / n, k / hz * 1e6 / n, (u + k) / hz * 1e6 / n, answerable, good, right, silent, m * 1024 / n, secs, p50 }' | tee -a "$tmp/results"
+    -v silent="$(answer silent "$out")" -v secs="$(answer seconds "$out")" -v p50="$(answer p50 "$out")" -v sets="${sets:-0}" \
+    'BEGIN { printf "%s %.0f %.0f %.0f %d %d %d %d %.0f %s %s %.1f %s\n", s, u / hz * 1e6 / n, k / hz * 1e6 / n, (u + k) / hz * 1e6 / n, answerable, good, right, silent, m * 1024 / n,
+      sets ? sets : "-", sets ? sprintf("%.0f", m * 1024 / sets) : "-", secs, p50 }' | tee -a "$tmp/results"
 }
 
 rate=5000
@@ -255,6 +269,6 @@ done
 case $mode in
   hits) table "| server | answers/s (median) | user us an answer | system us an answer |" ;;
   secure) table "| server | answers/s (median) | user us an answer | |" ;;
-  cold) table "| server | user us a name | system us | CPU us | answerable | of these right | right of all | silent (10 s) | octets a name | seconds | p50 |" ;;
+  cold) table "| server | user us a name | system us | CPU us | answerable | of these right | right of all | silent (10 s) | octets a name | RRsets | octets an RRset | seconds | p50 |" ;;
   attack) table "| server | right alone | asked | p50 | p99 | right beside the attack | asked | p50 | p99 | attack lost |" ;;
 esac
