@@ -30,8 +30,11 @@ type Config struct {
 	PrivateNames []wire.Name
 	// Exempt are private addresses that are let through nevertheless: a test network.
 	Exempt []netip.Prefix
-	// Forbidden tells which addresses are never asked: loopback, multicast, our own (CVE-2026-50251). nil: none is forbidden.
+	// Forbidden tells which addresses are never asked because an answer names them: loopback, multicast, our own (CVE-2026-50251). Configured
+	// servers and hints are not concerned. nil: none is forbidden.
 	Forbidden func(netip.Addr) bool
+	// Port of servers that answers name; 0: 53. Only a simulated Internet has another.
+	Port uint16
 	// Minimal leaves out the authority and additional records that an answer can do without.
 	Minimal bool
 	// DNS64 makes AAAA records from A records (RFC 6147) with this prefix; the zero Prefix: not.
@@ -58,6 +61,13 @@ func (c *Config) maxTasks() int {
 		return c.Tasks
 	}
 	return MaxTasks
+}
+
+func (c *Config) port() uint16 {
+	if c.Port > 0 {
+		return c.Port
+	}
+	return 53
 }
 
 func (c *Config) maxTTL() uint32 {
@@ -137,6 +147,18 @@ type Local interface {
 	Closest(name wire.Name) (apex wire.Name, ok bool)
 	// Ask answers as the zone's server would. nil: the zone cannot be used now.
 	Ask(apex wire.Name, q message.Question) *message.Message
+}
+
+// hinted tells whether an address is that of a root server that was configured.
+func (c *Config) hinted(a netip.Addr) bool {
+	for i := range c.Hints {
+		for _, h := range c.Hints[i].Addresses {
+			if h.Addr() == a {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // zoneFor returns the closest configured zone at or above a name, or nil.

@@ -211,7 +211,7 @@ func (t *task) cut(ns *message.RRset, glue []*message.RRset, expires int64) *zon
 		}
 		for _, g := range glue {
 			if g.Name.Equal(s.name) {
-				s.addresses = appendAddresses(s.addresses, g)
+				s.addresses = t.addresses(s.addresses, g)
 			}
 		}
 		if len(s.addresses) == 0 {
@@ -226,16 +226,18 @@ func (t *task) cut(ns *message.RRset, glue []*message.RRset, expires int64) *zon
 func (t *task) knownAddresses(name wire.Name) (list []netip.AddrPort) {
 	for _, qt := range [...]wire.Type{wire.TypeA, wire.TypeAAAA} {
 		if a, ok := t.e.Cache.RRset(name, qt, t.e.now); ok {
-			list = appendAddresses(list, a.Set)
+			list = t.addresses(list, a.Set)
 		}
 	}
 	return list
 }
 
-func appendAddresses(list []netip.AddrPort, s *message.RRset) []netip.AddrPort {
+// addresses adds those of an RRset that may be asked.
+func (t *task) addresses(list []netip.AddrPort, s *message.RRset) []netip.AddrPort {
 	for _, d := range s.Data {
-		if a, ok := netip.AddrFromSlice(d); ok && len(list) < MaxAddresses {
-			list = append(list, netip.AddrPortFrom(a, 53))
+		a, ok := netip.AddrFromSlice(d)
+		if ok && len(list) < MaxAddresses && (t.config.Forbidden == nil || !t.config.Forbidden(a.Unmap()) || t.config.hinted(a)) {
+			list = append(list, netip.AddrPortFrom(a, t.config.port()))
 		}
 	}
 	return list

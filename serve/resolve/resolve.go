@@ -95,6 +95,7 @@ type Options struct {
 	// CacheOnly asks nobody: the client does not want recursion. What is not in the cache ends in the closest delegation known.
 	CacheOnly bool
 	Refresh   bool // do not answer from the cache: a prefetch, or an answer that has expired
+	Trace     bool // the validator tells its steps, too
 	Priority  bool // keys, trust anchors: not refused when there is too much to do
 }
 
@@ -180,6 +181,7 @@ type stopped struct{}
 func (e *Engine) start(opts Options, body func(*task)) {
 	t := &task{e: e, config: e.config, opts: opts, started: e.now}
 	t.checks = validate.DefaultLimits().Budget()
+	t.checks.Trace = opts.Trace
 	t.next, t.stop = iter.Pull(func(yield func(struct{}) bool) {
 		defer func() {
 			e.tasks--

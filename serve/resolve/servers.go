@@ -265,7 +265,7 @@ func (t *task) choose(a *attempt) (server, bool) {
 	for i := range a.d.names {
 		for _, addr := range a.d.names[i].addresses {
 			s := server{Addr: addr}
-			if !t.allowed(addr.Addr()) || t.left(a, s) <= 0 {
+			if !t.reachable(addr.Addr()) || t.left(a, s) <= 0 {
 				continue
 			}
 			rto, ok := t.weigh(addr, a)
@@ -341,11 +341,8 @@ func (t *task) triesOf(a *attempt, s server) int {
 	return t.config.tries()
 }
 
-func (t *task) allowed(a netip.Addr) bool {
-	if a.Is4() && !t.config.IPv4 || a.Is6() && !t.config.IPv6 {
-		return false
-	}
-	return t.config.Forbidden == nil || !t.config.Forbidden(a)
+func (t *task) reachable(a netip.Addr) bool {
+	return a.Is4() && t.config.IPv4 || a.Is6() && t.config.IPv6
 }
 
 // moreAddresses looks up the addresses of one more name server of a zone. False: there is none left.
@@ -398,7 +395,7 @@ func (t *task) lookUp(n *nameServer) bool {
 		if set == nil { // RFC 2181, Section 10.3: a name server's name may not be an alias
 			continue
 		}
-		for _, addr := range appendAddresses(nil, set) {
+		for _, addr := range t.addresses(nil, set) {
 			if !has(n.addresses, addr) && len(n.addresses) < MaxAddresses {
 				n.addresses = append(n.addresses, addr)
 				found = true
