@@ -38,7 +38,8 @@ ip -n ${ns}s link set srv up; ip -n ${ns}c link set cli up
 client() { ip netns exec ${ns}c taskset -c 1 "$@"; }
 
 CGO_ENABLED=0 go build -o "$tmp/anyu" ./cmd/anyu && CGO_ENABLED=0 go build -o "$tmp/echo" ./bench/echo && CGO_ENABLED=0 go build -o "$tmp/asker" ./bench/asker || exit 2
-ip netns exec ${ns}s taskset -c 1 "$tmp/anyu" lab up --seed "$seed" --files "$tmp/lab" >"$tmp/lab.log" 2>&1 &
+cp "$tmp/anyu" "$tmp/internet" # another name: whoever ends all resolvers by name leaves the lab alone
+ip netns exec ${ns}s taskset -c 1 "$tmp/internet" lab up --seed "$seed" --files "$tmp/lab" >"$tmp/lab.log" 2>&1 &
 lab=$!
 for _ in $(seq 50); do [ -s "$tmp/lab/root.key" ] && grep -q 'root hints' "$tmp/lab.log" && break; sleep 0.1; done
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=bench -keyout "$tmp/key.pem" -out "$tmp/cert.pem" 2>/dev/null
@@ -150,6 +151,7 @@ start() {
     named) cmd=(named -f -n 1 -c "$tmp/named.conf") ;;
     *) echo "no resolver $1" >&2; exit 2 ;;
   esac
+  kill -0 "$lab" 2>/dev/null || { echo "the lab has ended: $(tail -3 "$tmp/lab.log")" >&2; exit 2; }
   ip netns exec ${ns}s taskset -c 0 "${cmd[@]}" >"$tmp/$1.log" 2>&1 &
   pid=$!
   for _ in $(seq 60); do
@@ -246,7 +248,7 @@ gc() {
   client dnsperf -s $ip.1 -p $port -d "$tmp/crowd" -n 1 -q 500 -c 20 2>&1 | grep -E 'completed|lost|per second'
   local before; before=$(grep -c '^gc ' "$tmp/anyu.log"); hitnames; warm
   client timeout 60 kxdpgun -t 10 -Q 100000 -i "$tmp/hits" -p $port $ip.1 2>&1 | grep replies:
-  echo "memory: $(($(memory) / 1024)) MiB"
+  echo "memory: $(($(memory) / 1024)) MiB, $(rrsets anyu) RRsets; $("$tmp/anyu" control recursion --json --data "$tmp/anyu-state" | grep -E '"(answers|packets|bytes)"' | tr -d '\n')"
   # gc 5 @1.2s 1%: 0.03+4.1+0.02 ms clock: the first and the last part stop the world
   awk '/^gc / { split($5, p, "+"); n++; a = p[1] + 0; b = p[3] + 0; if (a > max) max = a; if (b > max) max = b; c = p[2] + 0; if (c > mark) mark = c } END { printf "collections %d, longest pause %.3f ms, longest marking (not a pause) %.1f ms\n", n, max, mark }' "$tmp/anyu.log"
   stop

@@ -253,8 +253,9 @@ func impostor(tag uint16, seed uint64) *key {
 	modulus[0] |= 0x80
 	modulus[len(modulus)-1] |= 1
 	rdata := append([]byte{dnssec.FlagZone >> 8, 0, 3, byte(dnssec.RSASHA256), 3, 1, 0, 1}, modulus...)
-	for i := 0; dnssec.KeyTag(rdata) != tag; i++ {
-		binary.BigEndian.PutUint16(rdata[64:], uint16(i))
+	binary.BigEndian.PutUint16(rdata[64:], 0)
+	for i := tag - dnssec.KeyTag(rdata) - 2; dnssec.KeyTag(rdata) != tag; i++ { // about the difference: the sum's carries are added to it
+		binary.BigEndian.PutUint16(rdata[64:], i)
 	}
 	return &key{rdata: rdata, tag: tag, sign: func(data []byte) []byte { return octets(mix(seed, digest(data)), rsaBits/8) }}
 }
