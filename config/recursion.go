@@ -48,10 +48,24 @@ type Recursion struct {
 	// Reasons tells clients why an answer failed (Extended DNS Errors, RFC 8914). Default true.
 	Reasons *bool `yaml:"reasons"`
 
+	LocalRoot  LocalRoot  `yaml:"local_root"`
 	Validation Validation `yaml:"validation"`
 	Cache      Cache      `yaml:"cache"`
 	Limits     Limits     `yaml:"limits"`
 	Discovery  Discovery  `yaml:"discovery"`
+}
+
+// LocalRoot keeps a copy of the root zone here (RFC 8806), so that names are found while the root servers cannot be reached. A copy is used only
+// if its ZONEMD and its signatures hold, until the expire time of its SOA; then the root servers are asked. The last two good copies are in
+// DATA/mirror.
+type LocalRoot struct {
+	// Sources of the zone, asked in turn when one fails: `axfr:ADDR` (zone transfer over TCP), `xot:ADDR#NAME` (over TLS, NAME is what the
+	// certificate says; RFC 9103), `https://HOST/PATH` (the zone as text), `file:PATH`. ADDR is an address with or without port. Default: none,
+	// there is no copy. IANA names sources that may be used: https://www.internic.net/domain/root.zone, and the servers
+	// of ICANN for transfers, axfr:192.0.32.132 and axfr:192.0.47.132.
+	Sources []string `yaml:"sources"`
+	// TLSRoots is a PEM file of the certificate authorities to trust for xot and https. Default: those of the system.
+	TLSRoots string `yaml:"tls_roots"`
 }
 
 // Upstreams are the servers of a zone that is not looked up from the root.

@@ -64,6 +64,9 @@ func (r *Recursion) check() error {
 			return wrong(path+".discovery.name", "%v", err)
 		}
 	}
+	if err := r.LocalRoot.check(); err != nil {
+		return err
+	}
 	if err := r.Validation.check(); err != nil {
 		return err
 	}
@@ -136,18 +139,11 @@ func (u *Upstreams) check(at string, forward bool, seen map[string]bool) error {
 
 // AddrPort is where the server listens.
 func (u *Upstream) AddrPort() (netip.AddrPort, error) {
-	if a, err := netip.ParseAddrPort(u.Address); err == nil {
-		return a, nil
-	}
-	a, err := netip.ParseAddr(strings.Trim(u.Address, "[]"))
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%q: write the address of a server, for example 192.0.2.1 or [2001:db8::1]:53; names are not looked up", u.Address)
-	}
 	port := map[string]uint16{"tls": 853, "quic": 853, "https": 443}[u.Protocol]
 	if port == 0 {
 		port = 53
 	}
-	return netip.AddrPortFrom(a, port), nil
+	return addressAt(u.Address, port)
 }
 
 func (v *Validation) check() error {

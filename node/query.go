@@ -68,7 +68,7 @@ func Query(ctx context.Context, c *config.Config, q message.Question, unchecked 
 	ctx, cancel := context.WithTimeout(ctx, lookupPatience)
 	defer cancel()
 	start := time.Now()
-	a, err := r.ask(ctx, q, resolve.Options{CD: unchecked})
+	a, err := r.ask(ctx, q, resolve.Options{CD: unchecked, Trace: true})
 	if err != nil {
 		return nil, fmt.Errorf("resolving %s: %w", q, err)
 	}

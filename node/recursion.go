@@ -37,6 +37,7 @@ func (n *Node) attachRecursion(ctx context.Context) error {
 	if err := n.resolver.attach(n.server, n.workers(), func() *serve.Worker { return n.worker(ringSize, 0) }); err != nil {
 		return err
 	}
+	n.resolver.keepRoot(n.data.Path(mirrorDir), n.findings, n.conf().Node)
 	n.resolver.run(ctx)
 	return nil
 }
@@ -50,6 +51,7 @@ func (n *Node) tendRecursion(ctx context.Context) {
 	n.work.Go(func() { n.resolver.followAnchors(ctx) })
 	n.work.Go(func() { n.resolver.watchHealth(ctx, n.findings, n.conf().Node) })
 	n.work.Go(func() { n.resolver.endNegatives(ctx) })
+	n.work.Go(func() { n.resolver.root.run(ctx) })
 }
 
 // keepCache restores the cache and then saves it from time to time. Answers do not wait for it.

@@ -28,6 +28,7 @@ type recursionPlan struct {
 	cache    cache.Config // without Seed
 	validate validate.Config
 	anchors  map[string][]validate.Anchor // as configured, by zone in lower case
+	root     []*rootSource                // of the local root
 	source   outbound.Source
 	minds    string // a digest of all that what is cached depends on
 }
@@ -40,6 +41,9 @@ func planRecursion(c *config.Config, now time.Time) (*recursionPlan, error) {
 	}
 	hints, err := readHints(r.Hints)
 	if err != nil {
+		return nil, err
+	}
+	if p.root, err = openRootSources(&r.LocalRoot); err != nil {
 		return nil, err
 	}
 	p.resolve = resolve.Config{

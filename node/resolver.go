@@ -17,6 +17,8 @@ import (
 	"anyu/config"
 	"anyu/dns/message"
 	"anyu/dns/wire"
+	"anyu/dns/zone"
+	"anyu/event"
 	"anyu/serve"
 	"anyu/serve/cache"
 	"anyu/serve/filter"
@@ -37,6 +39,7 @@ type resolver struct {
 	held      *serve.Held
 	loops     *outbound.Loops
 	streams   *outbound.Streams
+	root      *rootCopy // nil in `anyu query`
 
 	restored atomic.Bool // the saved cache was read, or there is none to read
 	prefetch atomic.Bool
@@ -234,6 +237,32 @@ func (r *resolver) configure(p *recursionPlan, fresh *anchors) {
 		})
 	}
 	r.forget(old, p)
+	if r.root != nil && !reflect.DeepEqual(old.conf.LocalRoot, p.conf.LocalRoot) {
+		r.root.configure(p.root)
+	}
+}
+
+// keepRoot begins to keep the local root, if one is configured.
+func (r *resolver) keepRoot(dir string, sink event.Sink, node string) {
+	r.root = newRootCopy(rootCopyParts{dir: dir, trust: r.validator, anchors: r.rootAnchors, sink: sink, node: node, log: r.log, use: func(z *zone.Zone) {
+		if z == nil {
+			r.held.Remove(wire.Root())
+			return
+		}
+		r.held.Put(wire.Root(), z)
+	}}, r.plan.root)
+}
+
+// rootAnchors are those of the root that are trusted now.
+func (r *resolver) rootAnchors() (list []validate.Anchor) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.anchors.trusted() {
+		if a.Zone.IsRoot() {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // forget drops from the cache what was learned in a way that a new plan does not allow, and nothing else.

@@ -11,7 +11,9 @@ import (
 
 	"anyu/dns/dnssec"
 	"anyu/dns/wire"
+	"anyu/serve/mirror"
 	"anyu/serve/pending"
+	"anyu/serve/resolve"
 )
 
 // RecursionState is the resolver in figures, for `anyu control recursion`.
@@ -25,6 +27,28 @@ type RecursionState struct {
 	Zones    []string     `json:"zones"` // stub and forward
 	Servers  []ServerInfo `json:"servers"`
 	Outage   bool         `json:"outage"`
+	// LocalRoot is the copy of the root zone; nil: none is configured.
+	LocalRoot *LocalRootState `json:"local_root,omitempty"`
+	// Outgoing counts messages to and from other servers, by what became of them.
+	Outgoing map[string]uint64 `json:"outgoing"`
+	// Streams are the servers spoken to over connections.
+	Streams []StreamInfo `json:"streams,omitempty"`
+}
+
+// LocalRootState is the copy of the root zone as people see it.
+type LocalRootState = mirror.State
+
+// StreamInfo is a server spoken to over TCP, TLS, HTTPS or QUIC.
+type StreamInfo struct {
+	Server   string    `json:"server"`
+	Protocol string    `json:"protocol"`
+	Name     string    `json:"name,omitempty"`
+	Open     uint64    `json:"open"`
+	Since    time.Time `json:"connected,omitzero"`
+	Queries  uint64    `json:"queries"`
+	Replies  uint64    `json:"replies"`
+	Failed   uint64    `json:"failed"`
+	Problem  string    `json:"problem,omitempty"`
 }
 
 // CacheState is what the cache holds.
@@ -68,12 +92,22 @@ type ServerInfo struct {
 	Under   int     `json:"under_way"`
 }
 
+// protocolNames are for people.
+var protocolNames = map[resolve.Protocol]string{resolve.Plain: "tcp", resolve.TLS: "tls", resolve.HTTPS: "https", resolve.QUIC: "quic"}
+
 // maxShownServers bounds the list that control gets: those asked most are of use, and there may be 20,000.
 const maxShownServers = 200
 
 // state is a snapshot.
 func (r *resolver) state(now time.Time) RecursionState {
-	s := RecursionState{Outage: r.servers.Outage()}
+	s := RecursionState{Outage: r.servers.Outage(), Outgoing: r.sum().outgoing}
+	if r.root != nil {
+		s.LocalRoot = r.root.State()
+	}
+	for _, u := range r.streams.Upstreams() {
+		s.Streams = append(s.Streams, StreamInfo{Server: u.Server.String(), Protocol: protocolNames[u.Protocol], Name: u.Name, Open: u.Open, Since: u.Connected,
+			Queries: u.Queries, Replies: u.Replies, Failed: u.Failed, Problem: u.Problem})
+	}
 	c := r.cache.Stats()
 	s.Cache = CacheState{Bytes: c.Bytes, RRsets: c.RRsets, Answers: c.Answers + c.Failures, Packets: c.Packets, Denials: c.Denials, Hits: c.Hits, Misses: c.Misses, Evicted: c.Evicted}
 	for _, l := range r.loops.Each() {

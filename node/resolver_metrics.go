@@ -22,7 +22,7 @@ func resolverDesc(name, help string, labels ...string) *prometheus.Desc {
 
 // The descriptions are made anew for each collector: there is one.
 type resolverDescs struct {
-	hits, misses, bytes, size, entries, evicted, outgoing, tasks, waiters, limited, questions, stale, prefetched, servers *prometheus.Desc
+	hits, misses, bytes, size, entries, evicted, outgoing, tasks, waiters, limited, questions, stale, prefetched, servers, root, rootSerial, rootExpires, rootFailed *prometheus.Desc
 }
 
 func newResolverDescs() *resolverDescs {
@@ -41,12 +41,18 @@ func newResolverDescs() *resolverDescs {
 		stale:      resolverDesc("anyu_resolver_stale_total", "Answers made of expired records (RFC 8767)."),
 		prefetched: resolverDesc("anyu_resolver_prefetched_total", "Answers renewed before they expired."),
 		servers:    resolverDesc("anyu_resolver_servers", "Servers that something is remembered of.", "state"),
+
+		root:        resolverDesc("anyu_local_root_usable", "1 while a verified copy of the root zone is used (RFC 8806), 0 while the root servers are asked instead. Not there without sources."),
+		rootSerial:  resolverDesc("anyu_local_root_serial", "Serial of the copy."),
+		rootExpires: resolverDesc("anyu_local_root_expires_seconds", "When the copy may not be used any more, seconds since 1970."),
+		rootFailed:  resolverDesc("anyu_local_root_failures", "Tries to renew the copy since the last that succeeded."),
 	}
 }
 
 func (f *resolverFigures) Describe(out chan<- *prometheus.Desc) {
 	d := newResolverDescs()
-	for _, x := range []*prometheus.Desc{d.hits, d.misses, d.bytes, d.size, d.entries, d.evicted, d.outgoing, d.tasks, d.waiters, d.limited, d.questions, d.stale, d.prefetched, d.servers} {
+	for _, x := range []*prometheus.Desc{d.hits, d.misses, d.bytes, d.size, d.entries, d.evicted, d.outgoing, d.tasks, d.waiters, d.limited, d.questions, d.stale, d.prefetched, d.servers,
+		d.root, d.rootSerial, d.rootExpires, d.rootFailed} {
 		out <- x
 	}
 }
@@ -85,6 +91,27 @@ func (f *resolverFigures) Collect(out chan<- prometheus.Metric) {
 		count(d.outgoing, n, outcome)
 	}
 	f.servers(send, d)
+	f.localRoot(send, d)
+}
+
+func (f *resolverFigures) localRoot(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string), d *resolverDescs) {
+	if f.resolver.root == nil {
+		return
+	}
+	s := f.resolver.root.State()
+	if s == nil {
+		return
+	}
+	usable := 0.0
+	if s.Usable {
+		usable = 1
+	}
+	send(d.root, prometheus.GaugeValue, usable)
+	send(d.rootFailed, prometheus.GaugeValue, float64(s.Failed))
+	if !s.Expires.IsZero() {
+		send(d.rootSerial, prometheus.GaugeValue, float64(s.Serial))
+		send(d.rootExpires, prometheus.GaugeValue, float64(s.Expires.Unix()))
+	}
 }
 
 func (f *resolverFigures) servers(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string), d *resolverDescs) {

@@ -76,11 +76,17 @@ func showRecursion(w io.Writer, result json.RawMessage) error {
 	for _, z := range s.Zones {
 		fmt.Fprintf(w, "configured\t%s\n", z)
 	}
+	showLocalRoot(w, s.LocalRoot)
 	for _, a := range s.Anchors {
 		fmt.Fprintf(w, "trust anchor\t%s %s %d, %s since %s, next probe %s %s\n", a.Zone, a.Type, a.Tag, strings.ToLower(a.State), moment(a.Since), moment(a.Probe), a.Problem)
 	}
 	for _, n := range s.Negative {
 		fmt.Fprintf(w, "not validated\t%s until %s: %s (%s)\n", n.Name, moment(n.End), n.Reason, n.Owner)
+	}
+	o := s.Outgoing
+	fmt.Fprintf(w, "sent\t%d over UDP, %d over streams; %d messages came back, %d of them foreign; %d timed out, %d failed\n", o["sent_udp"], o["sent_stream"], o["received"], o["foreign"], o["timeout"], o["error"])
+	for _, u := range s.Streams {
+		fmt.Fprintf(w, "stream\t%s %s %s: %d open, %d questions, %d answers, %d failed %s\n", u.Server, u.Protocol, u.Name, u.Open, u.Queries, u.Replies, u.Failed, u.Problem)
 	}
 	if s.Outage {
 		fmt.Fprintf(w, "network\tno server answers: it seems to be gone\n")
@@ -96,3 +102,18 @@ func showRecursion(w io.Writer, result json.RawMessage) error {
 }
 
 func mib(n int64) float64 { return float64(n) / (1 << 20) }
+
+// showLocalRoot tells which copy of the root zone is used, if one is configured.
+func showLocalRoot(w io.Writer, s *node.LocalRootState) {
+	switch {
+	case s == nil:
+		return
+	case s.Usable:
+		fmt.Fprintf(w, "local root\tserial %d from %s, verified %s, expires %s, next look %s\n", s.Serial, s.Source, moment(s.Verified), moment(s.Expires), moment(s.Next))
+	default:
+		fmt.Fprintf(w, "local root\tnone: the root servers are asked; next try %s\n", moment(s.Next))
+	}
+	if s.Error != "" {
+		fmt.Fprintf(w, "\tfailed %d times, last: %s\n", s.Failed, s.Error)
+	}
+}

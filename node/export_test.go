@@ -1,0 +1,43 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"anyu/config"
+	"anyu/dns/zone"
+	"anyu/event"
+	"anyu/serve/mirror"
+	"anyu/serve/validate"
+)
+
+// RootCopy is the keeper of the local root with the clock in the hands of a test.
+type RootCopy struct{ c *rootCopy }
+
+// NewRootCopy makes one that is told to use versions by use.
+func NewRootCopy(dir string, local config.LocalRoot, anchors []validate.Anchor, sink event.Sink, use func(*zone.Zone)) (*RootCopy, error) {
+	sources, err := openRootSources(&local)
+	if err != nil {
+		return nil, err
+	}
+	return &RootCopy{newRootCopy(rootCopyParts{dir: dir, trust: validate.New(validate.Config{}), anchors: func() []validate.Anchor { return anchors }, use: use, sink: sink,
+		node: "test", log: slog.New(slog.DiscardHandler)}, sources)}, nil
+}
+
+// Configure takes other sources.
+func (r *RootCopy) Configure(local config.LocalRoot) error {
+	sources, err := openRootSources(&local)
+	if err == nil {
+		r.c.configure(sources)
+	}
+	return err
+}
+
+// Turn does what is due.
+func (r *RootCopy) Turn(ctx context.Context, now time.Time) time.Duration {
+	return r.c.turn(ctx, now.UnixNano())
+}
+
+// State is what people see.
+func (r *RootCopy) State() *mirror.State { return r.c.State() }
