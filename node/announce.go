@@ -59,6 +59,9 @@ func (n *Node) announceRecursion(c *config.Config) {
 		who += ", " + p.String()
 	}
 	from := "from the root servers"
+	if n.simulation != nil {
+		from = "from the root servers of the lab"
+	}
 	for _, f := range c.Recursion.Forward {
 		if f.Name == "." {
 			from = "by other resolvers (forward)"

@@ -45,7 +45,7 @@ type Options struct {
 	Read func() (*config.Config, error)
 	// NoLimits and NoQueryLog are for measurements.
 	NoLimits, NoQueryLog bool
-	// Lab serves demonstration zones to simulated clients.
+	// Lab lets the node live in a simulated Internet, with clients.
 	Lab     bool
 	Version string
 	Log     *slog.Logger
@@ -83,9 +83,11 @@ type Node struct {
 	registry *prometheus.Registry
 	resolver *resolver // nil: zones only
 	control  *controlServer
-	console  *console.Console
-	systemd  systemd
-	secrets  secrets
+
+	simulation *simulation // nil: the world is the real one
+	console    *console.Console
+	systemd    systemd
+	secrets    secrets
 
 	stopWatch func()
 	work      sync.WaitGroup
@@ -189,6 +191,9 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := n.openSimulation(ctx); err != nil {
+		return err
+	}
 	if err := n.openRecursion(c); err != nil {
 		return err
 	}
@@ -280,6 +285,7 @@ func (n *Node) stop() {
 		}
 	}
 	n.closeRecursion()
+	n.simulation.close()
 	n.closeConsole(ctx)
 	if n.control != nil {
 		n.control.close()

@@ -13,7 +13,7 @@ import (
 
 // openRecursion makes what the server needs to resolve. It opens nothing but files.
 func (n *Node) openRecursion(c *config.Config) error {
-	p, err := planRecursion(c, time.Now())
+	p, err := n.planRecursion(c)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (n *Node) tendRecursion(ctx context.Context) {
 func (n *Node) keepCache(ctx context.Context) {
 	r, file := n.resolver, n.data.Path(cacheFile)
 	start := time.Now()
-	if *n.conf().Recursion.Cache.Save {
+	if *n.conf().Recursion.Cache.Save && n.simulation == nil {
 		count, err := restoreCache(r.cache, file, r.minds(), start.UnixNano())
 		switch {
 		case errors.Is(err, errOtherSettings):
@@ -83,8 +83,8 @@ func (n *Node) keepCache(ctx context.Context) {
 // saveCache writes the cache, or says why it could not be.
 func (n *Node) saveCache() {
 	r := n.resolver
-	if r == nil || !r.restored.Load() {
-		return // what is on disk is more than what is here
+	if r == nil || n.simulation != nil || !r.restored.Load() {
+		return // what is on disk is more than what is here, or of another world
 	}
 	file := n.data.Path(cacheFile)
 	if !*n.conf().Recursion.Cache.Save {
@@ -117,7 +117,7 @@ var errNeverOn = errors.New("recursion.off cannot become false while anyu runs: 
 
 // planReload reads all that another configuration of recursion needs, and returns what puts it into effect.
 func (n *Node) planReload(c *config.Config) (apply func(), err error) {
-	p, err := planRecursion(c, time.Now())
+	p, err := n.planRecursion(c)
 	if err != nil {
 		return nil, err
 	}

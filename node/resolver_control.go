@@ -31,14 +31,14 @@ type RecursionState struct {
 	LocalRoot *LocalRootState `json:"local_root,omitempty"`
 	// Outgoing counts messages to and from other servers, by what became of them.
 	Outgoing map[string]uint64 `json:"outgoing"`
-	// Streams are the servers spoken to over connections.
+	// Streams are the configured servers spoken to over TLS, HTTPS and QUIC.
 	Streams []StreamInfo `json:"streams,omitempty"`
 }
 
 // LocalRootState is the copy of the root zone as people see it.
 type LocalRootState = mirror.State
 
-// StreamInfo is a server spoken to over TCP, TLS, HTTPS or QUIC.
+// StreamInfo is a server spoken to over TLS, HTTPS or QUIC.
 type StreamInfo struct {
 	Server   string    `json:"server"`
 	Protocol string    `json:"protocol"`
@@ -93,7 +93,7 @@ type ServerInfo struct {
 }
 
 // protocolNames are for people.
-var protocolNames = map[resolve.Protocol]string{resolve.Plain: "tcp", resolve.TLS: "tls", resolve.HTTPS: "https", resolve.QUIC: "quic"}
+var protocolNames = map[resolve.Protocol]string{resolve.TLS: "tls", resolve.HTTPS: "https", resolve.QUIC: "quic"}
 
 // maxShownServers bounds the list that control gets: those asked most are of use, and there may be 20,000.
 const maxShownServers = 200
@@ -105,6 +105,9 @@ func (r *resolver) state(now time.Time) RecursionState {
 		s.LocalRoot = r.root.State()
 	}
 	for _, u := range r.streams.Upstreams() {
+		if u.Protocol == resolve.Plain {
+			continue // a long answer now and then: these come and go
+		}
 		s.Streams = append(s.Streams, StreamInfo{Server: u.Server.String(), Protocol: protocolNames[u.Protocol], Name: u.Name, Open: u.Open, Since: u.Connected,
 			Queries: u.Queries, Replies: u.Replies, Failed: u.Failed, Problem: u.Problem})
 	}
