@@ -160,7 +160,7 @@ type Limits struct {
 	Tasks int `yaml:"tasks"`
 	// Waiters is how many clients may wait for answers at a time, a worker. Default 20000.
 	Waiters int `yaml:"waiters"`
-	// ClientWaiters is how many of these one client address may be, unless it has shown by a cookie or a stream that it is there. Default 200.
+	// ClientWaiters is how many of these one client address may be, unless it has shown by a cookie or a stream that it is there. Default 1000.
 	ClientWaiters int `yaml:"client_waiters"`
 	// ZoneQueries is how many questions to the servers of one zone may be under way, a worker. Default 500.
 	ZoneQueries int `yaml:"zone_queries"`
@@ -224,7 +224,7 @@ func (r *Recursion) setDefaults() {
 	l := &r.Limits
 	preset(&l.Tasks, 4096)
 	preset(&l.Waiters, 20000)
-	preset(&l.ClientWaiters, 200)
+	preset(&l.ClientWaiters, 1000)
 	preset(&l.ZoneQueries, 500)
 	preset(&l.ServerQueries, 1000)
 }

@@ -28,7 +28,7 @@ func NewHand(at netip.AddrPort, a Answerer) (*Hand, netip.AddrPort, error) {
 
 // Step waits for at least one datagram and answers all that are there.
 func (h *Hand) Step() int {
-	n, _ := h.b.receive(h.u.fd, false, nil)
+	n, _ := h.b.receive(h.u.fd, false)
 	h.u.answer(h.b, n, h.a)
 	return n
 }

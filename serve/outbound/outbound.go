@@ -17,6 +17,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -173,11 +174,13 @@ func (l *Loop) Run(ctx context.Context) error {
 		at := now()
 		for i := range n {
 			l.receive(at, i)
+			runtime.Gosched() // a reply may cost half a millisecond of signatures; who answers from the cache does not wait for all of them
 		}
 		batch = l.queue.take(batch)
 		for i := range batch {
 			l.handle(at, &batch[i])
 			batch[i] = input{}
+			runtime.Gosched()
 		}
 		l.expire(at)
 		l.config.Table.Tick(at)

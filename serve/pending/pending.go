@@ -25,8 +25,8 @@ const (
 	// MaxOfQuestion bounds the waiters of one question.
 	MaxOfQuestion = 1000
 	// MaxOfClient bounds the waiters of one client address that has not proved itself by cookie or stream (DNSBomb, CVE-2024-33655:
-	// many replies gathered, to be let go at a victim all at once).
-	MaxOfClient = 200
+	// many replies gathered, to be let go at a victim all at once). Unbound's limit; a forwarder or a NAT needs some hundreds.
+	MaxOfClient = 1000
 	// DiscardAfter is when a client over UDP that has not proved its address gets no reply any more (DNSBomb). It has asked again.
 	DiscardAfter = 1900 * time.Millisecond
 	// MaxWait ends every wait.
