@@ -118,6 +118,7 @@ type Options struct {
 	Trail    *trail.Trail
 	Metrics  prometheus.Gatherer
 	Zones    Zones
+	Resolver Resolver // may be nil
 	Node     Node
 	Log      *slog.Logger
 }

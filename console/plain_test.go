@@ -27,7 +27,7 @@ func TestPages_areCompleteAndSmall(t *testing.T) {
 	w := newWorld(t)
 	const maxPage = 150_000
 	for _, lang := range []string{"zh", "en"} {
-		for _, path := range []string{"/?", "/?last=1h&", "/?last=30d&", "/zones?", "/zones/bank.lab.?", "/zones/bank.lab.?last=24h&", "/findings?", "/findings?state=all&", "/findings/" + w.finding + "?", "/log?", "/log?rcode=NXDOMAIN&", "/about?", "/login?", "/nothing?", "/?last=99d&"} {
+		for _, path := range []string{"/?", "/?last=1h&", "/?last=30d&", "/zones?", "/zones/bank.lab.?", "/zones/bank.lab.?last=24h&", "/findings?", "/findings?state=all&", "/findings/" + w.finding + "?", "/log?", "/log?rcode=NXDOMAIN&", "/recursion?", "/about?", "/login?", "/nothing?", "/?last=99d&"} {
 			start := time.Now()
 			answer, text := w.get(t, path+"lang="+lang, "Accept", "text/html")
 			took := time.Since(start)
@@ -443,5 +443,30 @@ func TestPalette_hasContrast(t *testing.T) {
 		for _, line := range []string{"--s1", "--s2", "--s3", "--s4", "--ghost", "--field", "--focus", "--warn"} {
 			check(line, "--card", 3)
 		}
+	}
+}
+
+// The page of the resolver says what an operator looks for, with what others wrote as text; without a resolver it says how to get one.
+func TestRecursion_isShown(t *testing.T) {
+	w := newWorld(t)
+	for lang, texts := range map[string][]string{
+		"en": {"92.3\u202fMB", "537\u202fMB", "75.0\u202f%", "120,411 RRsets", "61 of 4,200 known servers", "The first 50", "38696", "waiting to be trusted", "broken.example.", "&lt;b&gt;key", "dot.example", "2026112300", "axfr:192.0.32.132", "in use", "i/o timeout", "198.51.100.7:53"},
+		"zh": {"信任锚", "等待信任", "本地根", "使用中", "61 台无应答", "暂不验证"},
+	} {
+		_, text := w.get(t, "/recursion?lang="+lang)
+		for _, want := range texts {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: no %q", lang, want)
+			}
+		}
+	}
+	_, text := w.get(t, "/api/anyu/recursion")
+	var answer struct{ Recursion console.Recursion }
+	if err := json.Unmarshal([]byte(text), &answer); err != nil || answer.Recursion.Cache.Hits != 90_000 || len(answer.Recursion.Anchors) != 2 {
+		t.Errorf("%v: %.200s", err, text)
+	}
+	w.nothingResolved = true
+	if _, text := w.get(t, "/recursion?lang=en"); !strings.Contains(text, "answers from its zones only") {
+		t.Errorf("without a resolver: %.300s", text)
 	}
 }

@@ -37,6 +37,8 @@ type world struct {
 
 	mu       sync.Mutex
 	reloaded int
+
+	nothingResolved bool
 }
 
 var zoneNames = []string{"bank.lab.", "gov.lab.", "lab.", "news.lab.", "school.lab.", "shop.lab.", "video.lab."}
@@ -75,7 +77,7 @@ func newWorld(t *testing.T) *world {
 	}
 	c, err := console.New(console.Options{
 		Name: "bj-ns1", Version: "0.1.0", Language: "en", Clock: time.FixedZone("CST", 8*3600), Listen: netip.MustParseAddrPort("127.0.0.1:8053"), Hosts: []string{"dns.example.org"},
-		Users: w.users, Gauge: w.gauge, History: store, Findings: w.findings, Trail: w.trail, Metrics: registry, Zones: w, Node: w, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Users: w.users, Gauge: w.gauge, History: store, Findings: w.findings, Trail: w.trail, Metrics: registry, Zones: w, Resolver: w, Node: w, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -208,6 +210,29 @@ func (w *world) ZoneStates() []console.ZoneState {
 		list = append(list, z)
 	}
 	return list
+}
+
+func (w *world) Recursion() *console.Recursion {
+	if w.nothingResolved {
+		return nil
+	}
+	now := time.Now()
+	r := &console.Recursion{
+		Allowed: []string{"127.0.0.0/8", "::1/128", "192.0.2.0/24"}, Tasks: 12, Waiting: 15,
+		Counts:   []console.Counted{{Key: "questions", N: 48211}, {Key: "merged", N: 1210}, {Key: "refused", N: 3}, {Key: "stale", N: 17}, {Key: "prefetched", N: 903}},
+		Cache:    console.CacheState{Bytes: 88 << 20, Size: 512 << 20, RRsets: 120_411, Answers: 80_222, Packets: 64_003, Denials: 2_100, Hits: 90_000, Misses: 30_000, Evicted: 7},
+		Outgoing: []console.Counted{{Key: "sent_udp", N: 61034}, {Key: "sent_stream", N: 411}, {Key: "received", N: 60500}, {Key: "foreign", N: 2}, {Key: "timeout", N: 930}, {Key: "error", N: 0}},
+		Known:    4200, DownAll: 61,
+		Anchors:  []console.AnchorKey{{Zone: ".", Type: "DNSKEY", Tag: 20326, State: "valid", Since: now.Add(-700 * time.Hour), Probe: now.Add(11 * time.Hour)}, {Zone: ".", Type: "DNSKEY", Tag: 38696, State: "addpend", Since: now.Add(-time.Hour), Probe: now.Add(11 * time.Hour)}},
+		Negative: []console.NegativeAnchor{{Name: "broken.example.", Owner: "lin", Reason: "<b>key</b> lost", From: "control", End: now.Add(5 * time.Hour)}},
+		Zones:    []string{"forward corp.example."},
+		Streams:  []console.Stream{{Server: "192.0.2.53:853", Name: "dot.example", Protocol: "tls", Open: 1, Queries: 512, Replies: 511, Failed: 1, Problem: "connection reset by peer"}},
+		Root:     &console.RootCopy{Usable: true, Serial: 2026112300, Source: "axfr:192.0.32.132", Verified: now.Add(-10 * time.Minute), Expires: now.Add(160 * time.Hour), Next: now.Add(20 * time.Minute), Failed: 1, Problem: "fetching the root zone from axfr:192.0.47.132: i/o timeout"},
+	}
+	for i := range console.MaxDown {
+		r.Down = append(r.Down, console.Peer{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 53).String(), RTT: time.Duration(i) * time.Millisecond, Under: i % 2})
+	}
+	return r
 }
 
 func (w *world) About() console.About {

@@ -104,7 +104,11 @@ func startIn(t *testing.T, dir, at, text string) *running {
 		Read: func() (*config.Config, error) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
-			return config.Parse("test", []byte(fmt.Sprintf("data: %s\nconsole:\n  off: true\nlog:\n  queries: false\n%s", n.data, n.text)))
+			console := "console:\n  off: true\n"
+			if strings.Contains(n.text, "console:") {
+				console = ""
+			}
+			return config.Parse("test", []byte(fmt.Sprintf("data: %s\n%slog:\n  queries: false\n%s", n.data, console, n.text)))
 		},
 		Log: slog.New(slog.NewTextHandler(log, nil)), Out: io.Discard,
 	})

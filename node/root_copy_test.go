@@ -359,7 +359,7 @@ func TestLocalRoot_resolvesWithoutRootServers(t *testing.T) {
 	silent := write(t, filepath.Join(w.dir, "silent"), fmt.Sprintf(". 3600 NS a.root.\na.root. 3600 A %s\n", "127.77.0.99"))
 	anchor := write(t, filepath.Join(w.dir, "knot.ds"), ds)
 	conf := func(sources string) string {
-		return fmt.Sprintf("recursion:\n  hints: %s\n  permitted: [127.77.0.0/16]\n  ipv6: false\n  validation: {anchors: [%s]}\n  local_root: {sources: [%s]}\n", silent, anchor, sources)
+		return fmt.Sprintf("recursion:\n  hints: %s\n  permitted: [127.77.0.0/16]\n  ipv6: false\n  validation: {anchors: [%s]}\n  local_root:\n    sources: [%s]\n", silent, anchor, sources)
 	}
 	dir, at := t.TempDir(), fmt.Sprintf("127.0.0.1:%d", port.Free(t))
 	n := startIn(t, dir, at, conf(source))
