@@ -138,7 +138,7 @@ type Cache struct {
 	MinTTL Duration `yaml:"min_ttl"`
 	// NegativeTTL bounds how long it is kept that something does not exist. Default 1h.
 	NegativeTTL Duration `yaml:"negative_ttl"`
-	// FailureTTL is how long a failure is kept at first; it doubles while it lasts (RFC 9520). Default 5s, from 1s to 5m.
+	// FailureTTL is how long a failure is kept at first; each time it lasts it is kept a quarter longer (RFC 9520). Default 5s, from 1s to 5m.
 	FailureTTL Duration `yaml:"failure_ttl"`
 	// Stale answers from records that expired no longer ago than this when their servers fail (RFC 8767). Default 1d; 0s never.
 	Stale *Duration `yaml:"stale"`

@@ -65,7 +65,7 @@ func (h *Held) find(lower wire.Name) (z *zone.Zone, ok bool) {
 		return nil, false
 	}
 	t := h.server.table.Load()
-	if i, ok := t.byName[string(lower)]; ok {
+	if i, ok := t.byName[string(lower)]; ok && t.zones[i].Allow == nil { // one that not everybody may see is no help for everybody
 		return t.zones[i].Zone, true
 	}
 	return nil, false
@@ -81,6 +81,16 @@ func (h *Held) Closest(name wire.Name) (apex wire.Name, ok bool) {
 			return nil, false
 		}
 	}
+}
+
+// Own implements resolve.Local.
+func (h *Held) Own(name wire.Name) bool {
+	apex, ok := h.Closest(name)
+	if !ok {
+		return false
+	}
+	_, hidden := (*h.hidden.Load())[string(apex)]
+	return !hidden
 }
 
 // Ask implements resolve.Local.

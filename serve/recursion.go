@@ -57,7 +57,6 @@ type Deferred struct {
 	query   []byte
 	from    listen.Client
 	replier listen.Replier
-	cookie  filter.CookieState
 }
 
 const (
@@ -75,6 +74,12 @@ func (w *Worker) variant() uint8 {
 		v |= flagsCD
 	}
 	return v
+}
+
+// guarded tells whether the name lies in a zone of ours that has a list of who may ask: then nothing but the zone answers.
+func (w *Worker) guarded() bool {
+	i := w.table.find(w.q.Name, w.q.Type, w.lower[:0])
+	return i >= 0 && w.table.zones[i].Allow != nil
 }
 
 // cached answers from the cache of finished packets.
@@ -129,7 +134,7 @@ func (w *Worker) deferred(out []byte) int {
 	d := &Deferred{
 		Question: w.questionOf(), CD: w.q.Flags&wire.FlagCD != 0, RD: w.q.Flags&wire.FlagRD != 0, Client: w.from.Remote.Addr(), Arrived: w.now,
 		Trusted: w.from.Transport != event.UDP || w.cookie == filter.ValidCookie,
-		query:   bytes.Clone(w.msg), from: *w.from, cookie: w.cookie,
+		query:   bytes.Clone(w.msg), from: *w.from,
 	}
 	if w.from.Later == nil {
 		return w.fail(out, wire.ServFail, reasonNotSupported, "this transport cannot wait for an answer")
@@ -229,7 +234,7 @@ func (w *Worker) keepPacket(a *resolve.Answer, h wire.Header, body []byte) {
 			return // may be replaced while the answer holds
 		}
 	}
-	if life <= 0 || a.Stale || w.config.Recursion == nil {
+	if life <= 0 || a.Stale || w.q.Flags&wire.FlagRD == 0 || w.config.Recursion == nil {
 		return
 	}
 	p := &cache.Packet{Body: body, Flags: h.Flags, AN: h.AN, NS: h.NS, AR: h.AR, Rcode: a.Rcode, Reason: a.Reason, Text: []byte(a.Text), Security: a.Security,

@@ -154,7 +154,7 @@ func (w *Worker) question(out []byte) int {
 		return n
 	}
 	w.recursive = w.available && (w.q.Flags&wire.FlagRD != 0 || w.config.Recursion.Snoop)
-	if w.recursive {
+	if w.recursive && !(w.table.guarded && w.guarded()) {
 		if n, ok := w.cached(out); ok {
 			return n
 		}

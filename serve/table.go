@@ -30,6 +30,8 @@ type Table struct {
 	zones  []Zone
 	byName map[string]int32 // configured zones
 	local  map[string]int32
+	// guarded: some zone has a list of who may ask.
+	guarded bool
 }
 
 // current tells whether an answer made from stamp is still right.
@@ -148,6 +150,9 @@ func (t *Table) with(c Change) *Table {
 	if moved {
 		n.epoch++
 		n.index(removed)
+	}
+	for i := range n.zones {
+		n.guarded = n.guarded || n.zones[i].Allow != nil
 	}
 	return n
 }

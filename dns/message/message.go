@@ -20,6 +20,10 @@ import (
 // (CVE-2024-1737; CacheFlush).
 const MaxRecords = 2048
 
+// MaxOfRRset records of one RRset are taken; they are compared with each other. BIND takes 100 (CVE-2024-1737), the largest seen in use have some
+// hundreds.
+const MaxOfRRset = 500
+
 // ErrRecords says that a message has more than MaxRecords.
 var ErrRecords = errors.New("too many records")
 

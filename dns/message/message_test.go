@@ -81,6 +81,15 @@ func TestParse_boundsRecords(t *testing.T) {
 	if _, err := message.Parse(b); err == nil {
 		t.Error("65,535 records were believed")
 	}
+	many := &dns.Msg{}
+	for i := range message.MaxOfRRset + 1 {
+		many.Answer = append(many.Answer, &dns.A{Hdr: dns.RR_Header{Name: "a.", Rrtype: 1, Class: 1}, A: []byte{10, 0, byte(i >> 8), byte(i)}})
+	}
+	if b, err := many.Pack(); err != nil {
+		t.Fatal(err)
+	} else if _, err := message.Parse(b); err == nil {
+		t.Error("an RRset of any size is taken")
+	}
 }
 
 func FuzzParse(f *testing.F) {

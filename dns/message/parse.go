@@ -72,7 +72,9 @@ func (m *Message) record(g *grouper, msg []byte, rr wire.RR, additional bool) er
 	if rr.TTL > 1<<31-1 {
 		rr.TTL = 0 // RFC 2181, Section 8
 	}
-	g.add(rr, rdata)
+	if !g.add(rr, rdata) {
+		return fmt.Errorf("parsing record: %w", ErrRecords)
+	}
 	return nil
 }
 
@@ -100,7 +102,8 @@ type grouper struct {
 
 const smallSection = 8
 
-func (g *grouper) add(rr wire.RR, rdata []byte) {
+// add files a record; false: its RRset has too many.
+func (g *grouper) add(rr wire.RR, rdata []byte) bool {
 	covered := rr.Type
 	if rr.Type == wire.TypeRRSIG {
 		covered = wire.Type(binary.BigEndian.Uint16(rdata))
@@ -116,9 +119,13 @@ func (g *grouper) add(rr wire.RR, rdata []byte) {
 		g.remember(s, rr.Type)
 	}
 	s.TTL = min(s.TTL, rr.TTL)
+	if len(s.Data) >= MaxOfRRset {
+		return false
+	}
 	if !contains(s.Data, rdata) {
 		s.Data = append(s.Data, rdata)
 	}
+	return true
 }
 
 func (g *grouper) find(rr wire.RR, covered wire.Type) *RRset {
@@ -199,9 +206,13 @@ func (m *Message) gather() {
 	}
 }
 
+// maxOrphans signatures apart from what they cover are looked at; each is compared with every RRset.
+const maxOrphans = 64
+
 // give hands the signatures of an RRset without what they cover to what they cover in any section. It tells whether all found a place.
 func (m *Message) give(orphans *RRset) bool {
 	var left [][]byte
+	orphans.Data = orphans.Data[:min(len(orphans.Data), maxOrphans)]
 	for _, d := range orphans.Data {
 		covered, given := wire.Type(binary.BigEndian.Uint16(d)), false
 		for _, section := range m.Sections() {

@@ -16,6 +16,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"math"
 	"net/netip"
 	"runtime"
 	"sync/atomic"
@@ -88,6 +89,7 @@ type counts struct {
 // Loop runs one engine. Others hand it questions from any goroutine.
 type Loop struct {
 	config Config
+	last   int64 // when the loop last looked at the clock
 	random random
 	queue  queue
 	recent recent
@@ -172,6 +174,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			return err
 		}
 		at := now()
+		l.noticeStep(at)
 		for i := range n {
 			l.receive(at, i)
 			runtime.Gosched() // a reply may cost half a millisecond of signatures; who answers from the cache does not wait for all of them
@@ -190,6 +193,17 @@ func (l *Loop) Run(ctx context.Context) error {
 }
 
 func now() int64 { return time.Now().UnixNano() }
+
+// noticeStep ends all waits when the clock has been set back: their deadlines lie in a time that will not come for long.
+func (l *Loop) noticeStep(at int64) {
+	if at < l.last-int64(time.Second) {
+		for f := l.deadlines.due(math.MaxInt64); f != nil; f = l.deadlines.due(math.MaxInt64) {
+			l.act(at, f, f.x.Expired(at))
+		}
+		l.config.Servers.Pardon(at)
+	}
+	l.last = at
+}
 
 // timeout is how long there is nothing to do.
 func (l *Loop) timeout(now int64) time.Duration {

@@ -113,7 +113,7 @@ func (t *Table) Waiting() int { return t.waiters }
 // Ask lets a client wait for the answer to a question. False: there are too many already; Done is not called.
 func (t *Table) Ask(now int64, q message.Question, cd bool, c Client) bool {
 	if c.CacheOnly {
-		t.engine.Resolve(now, q, resolve.Options{CD: cd, CacheOnly: true, Priority: true}, func(a *resolve.Answer) {
+		t.engine.Resolve(now, q, resolve.Options{CD: cd, CacheOnly: true}, func(a *resolve.Answer) {
 			if s := t.stale(now, q, cd); s != nil && t.config.Stale {
 				t.counts.Stale++
 				a = s

@@ -87,7 +87,7 @@ func (t *task) broken(q message.Question, text string) *Answer {
 // refer answers who does not want recursion with the closest delegation known: RFC 1034, Section 4.3.2, step 4.
 func (t *task) refer(a *Answer, name wire.Name) {
 	d, err := t.closest(message.Question{Name: name, Type: a.Question.Type, Class: a.Question.Class})
-	if err != nil || d.ns == nil {
+	if a.Expires = 0; err != nil || d.ns == nil {
 		return
 	}
 	a.Rcode, a.Reason, a.Text, a.Security, a.Expires = wire.NoError, event.NoReason, "", dnssec.Indeterminate, 0
@@ -192,7 +192,7 @@ func merge(to, from []*message.RRset) []*message.RRset {
 // blame makes a failure say only what a client is to know of it.
 func (t *task) blame(a *Answer) {
 	if a.Reason == reasonLimit {
-		a.Reason = reasonOther
+		a.Reason, a.Expires = reasonOther, 0 // others have a budget of their own
 	}
 	if !t.opts.CD {
 		a.Answer, a.Authority, a.Additional = nil, nil, nil

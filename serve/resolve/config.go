@@ -145,6 +145,8 @@ type Upstream struct {
 type Local interface {
 	// Closest returns the apex of the closest zone held at or above a name.
 	Closest(name wire.Name) (apex wire.Name, ok bool)
+	// Own tells whether a name lies in a zone of our own data, not in a copy of somebody's.
+	Own(name wire.Name) bool
 	// Ask answers as the zone's server would. nil: the zone cannot be used now.
 	Ask(apex wire.Name, q message.Question) *message.Message
 }

@@ -22,7 +22,6 @@ type zoneCut struct {
 	signed    bool  // its answers should be signed
 	looked    int   // names whose addresses were looked up
 	lost      int   // of which nothing came
-	parent    bool  // what the parent says of the servers was tried, too
 	stream    bool
 	ns        *message.RRset // what the parent said, where it is known
 	glue      []*message.RRset

@@ -253,6 +253,45 @@ func TestResolve_neverAsksForbiddenAddresses(t *testing.T) {
 	}
 }
 
+// Two clients that ask for an alias and for its target at once wait for each other's work, and that is no circle: who has stopped
+// waiting does not count as waiting.
+func TestResolve_waitingForEachOtherInTurnIsNoCircle(t *testing.T) {
+	e := engine(nil)
+	world := func(q message.Question) *dns.Msg {
+		m := &dns.Msg{MsgHdr: dns.MsgHdr{Authoritative: true}}
+		switch {
+		case q.Name.String() == "alias.vic." && q.Type == wire.TypeA:
+			m.Answer = records(t, "alias.vic. 60 CNAME www.vic.")
+		case q.Name.String() == "www.vic." && q.Type == wire.TypeA:
+			m.Answer = records(t, "www.vic. 60 A 192.0.2.1")
+		default:
+			m.Ns = records(t, ". 60 SOA a. b. 1 2 3 4 5")
+		}
+		return m
+	}
+	for round := range 50 {
+		var got []*resolve.Answer
+		for _, n := range []string{"alias.vic.", "www.vic."} {
+			e.Resolve(int64(round)*100*second, message.Question{Name: name(n), Type: wire.TypeA, Class: wire.ClassIN}, resolve.Options{}, func(a *resolve.Answer) { got = append(got, a) })
+		}
+		for asks := e.Asks(); len(asks) > 0; asks = e.Asks() {
+			for i := range asks { // in either order
+				a := asks[(i+round)%len(asks)]
+				m := world(a.Question)
+				m.Response, m.Question = true, []dns.Question{{Name: a.Question.Name.String(), Qtype: uint16(a.Question.Type), Qclass: 1}}
+				b, _ := m.Pack()
+				parsed, _ := message.Parse(b)
+				e.Outcome(int64(round)*100*second, a.ID, resolve.Outcome{Kind: resolve.Replied, Message: parsed, RTT: time.Millisecond})
+			}
+		}
+		for _, a := range got {
+			if a.Rcode != wire.NoError || len(got) != 2 {
+				t.Fatalf("round %d: %d answers, %v %s", round, len(got), a.Rcode, a.Text)
+			}
+		}
+	}
+}
+
 // FuzzEngine: whatever servers say, a resolution ends, within its budget.
 func FuzzEngine(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02\x03\x10\x20\x30"))

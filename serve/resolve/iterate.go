@@ -45,6 +45,13 @@ func (t *task) iterate(q message.Question, avoid []server) (*reply, *failed) {
 		ask := m.next(d.zone)
 		t.note(Step{Kind: StepZone, Question: ask, Zone: d.zone})
 		r, kind, err := t.askZone(d, ask, avoid)
+		if err != nil && d.conf != nil && d.conf.First && err.reason != reasonLimit { // the configured servers fail: as if there were none
+			if d, err = t.closest(q, d.conf); err == nil {
+				m = minimiser{on: t.config.Minimise && !d.recursive, q: q}
+				continue
+			}
+			return nil, err
+		}
 		if err != nil {
 			if m.full() || err.reason == reasonLimit {
 				return nil, err

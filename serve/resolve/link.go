@@ -20,6 +20,9 @@ const (
 // It never returns nil; what fails is SERVFAIL with a reason.
 func (t *task) link(q message.Question, checked bool) *cache.Answer {
 	checked = checked && t.e.Validator != nil && !t.opts.CD && t.e.Validator.Secure(q.Name, t.e.now)
+	if checked && t.config.Local != nil && t.config.Local.Own(q.Name) {
+		checked = false // our own data needs no proof; AD is not told of it
+	}
 	variant := uint8(raw)
 	if checked {
 		variant = validated
@@ -78,7 +81,7 @@ func (t *task) refresh(a *cache.Answer) {
 		if s.Type != wire.TypeNS {
 			continue
 		}
-		if e, ok := t.e.Cache.RRset(s.Name, s.Type, t.e.now); ok && e.Stored >= a.Stored {
+		if e, ok := t.e.Cache.RRset(s.Name, s.Type, t.e.now); ok && e.Stored >= a.Stored && e.Security >= a.Security {
 			a.Authority[i] = e.Set
 		}
 	}
@@ -169,7 +172,21 @@ func (t *task) fail(q message.Question, reason uint16, text string) *cache.Answe
 	return &cache.Answer{Question: q, Rcode: wire.ServFail, Security: dnssec.Indeterminate, Reason: reason, Text: text, Stored: t.e.now / second, Expires: t.e.now/second + int64(t.config.failed())}
 }
 
-const second = int64(1e9)
+// failureTTL lets the time that a failure is remembered grow by a quarter each time while it lasts (RFC 9520, Section 3.2: with
+// back-off, 5 minutes at most).
+func (t *task) failureTTL(q message.Question, variant uint8) uint32 {
+	f, ok := t.e.Cache.Failure(q, variant, t.e.now)
+	if !ok || t.e.now/second-f.Expires > maxFailed {
+		return t.config.failed()
+	}
+	last := f.Expires - f.Stored
+	return uint32(min(max(last+(last+3)/4, int64(t.config.failed())), maxFailed))
+}
+
+const (
+	second    = int64(1e9)
+	maxFailed = 300 // seconds
+)
 
 // fetched asks the servers, and keeps what they said.
 func (t *task) fetched(q message.Question) *cache.Answer {
@@ -177,7 +194,7 @@ func (t *task) fetched(q message.Question) *cache.Answer {
 	if err != nil {
 		a := t.fail(q, err.reason, err.Error())
 		if err.reason != reasonLimit {
-			t.e.Cache.PutAnswer(a, raw, t.config.failed(), t.e.now)
+			t.e.Cache.PutAnswer(a, raw, t.failureTTL(q, raw), t.e.now)
 		}
 		return a
 	}
@@ -229,7 +246,7 @@ func (t *task) keepSets(a *cache.Answer, r *reply) {
 	}
 	for i, s := range a.Additional {
 		if s.Type == wire.TypeA || s.Type == wire.TypeAAAA {
-			if e := t.e.Cache.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now); e.Set != nil && (e.Trust > cache.TrustAdditional || len(e.Set.Sigs)+len(s.Sigs) == 0) {
+			if e := t.e.Cache.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now); e.Set != nil && e.Security >= a.Security && (e.Trust > cache.TrustAdditional || len(e.Set.Sigs)+len(s.Sigs) == 0) {
 				a.Additional[i] = e.Set
 			}
 		}
@@ -238,7 +255,7 @@ func (t *task) keepSets(a *cache.Answer, r *reply) {
 
 // held files an RRset and returns what the cache holds then.
 func (t *task) held(s *message.RRset, trust cache.Trust, security dnssec.Security) *message.RRset {
-	if e := t.e.Cache.PutRRset(s, trust, security, t.e.now); e.Set != nil && (len(e.Set.Sigs) > 0 || len(s.Sigs) == 0) {
+	if e := t.e.Cache.PutRRset(s, trust, security, t.e.now); e.Set != nil && e.Security >= security && (len(e.Set.Sigs) > 0 || len(s.Sigs) == 0) {
 		return e.Set
 	}
 	return s
@@ -316,6 +333,9 @@ func (t *task) secured(q message.Question) *cache.Answer {
 			if i == 0 {
 				first = a
 			}
+			if a.Reason == reasonLimit {
+				return a
+			}
 			if a.Security == dnssec.Bogus {
 				break // what hangs on a bad link is not looked at
 			}
@@ -353,7 +373,7 @@ func (t *task) rawReply(q message.Question, avoid []server) (*reply, *cache.Answ
 	if err != nil {
 		a := t.fail(q, err.reason, err.Error())
 		if len(avoid) == 0 && err.reason != reasonLimit {
-			t.e.Cache.PutAnswer(a, validated, t.config.failed(), t.e.now)
+			t.e.Cache.PutAnswer(a, validated, t.failureTTL(q, validated), t.e.now)
 		}
 		return nil, a
 	}
@@ -396,6 +416,9 @@ func (t *task) check(l *validate.Response, dropped int) *cache.Answer {
 		if dropped > 0 { // RFC 8914 has no code for it
 			a.Reason, a.Text = reasonOther, "left out what has a wrong length; "+a.Text
 		}
+	}
+	if v.Spent { // by what came before, perhaps: it is this resolution that fails, not the name
+		a.Rcode, a.Reason = wire.ServFail, reasonLimit
 	}
 	for _, c := range v.Answer {
 		if c.Wildcard != nil && c.Security == dnssec.Secure {

@@ -45,7 +45,7 @@ type Engine struct {
 	leads  map[string]*lead
 	ready  []*task
 	tasks  int
-	zones  map[string]int // questions under way for a zone
+	zones  map[string]int // questions under way for a zone, where Config.OfZone bounds them
 	primed int64          // until when priming need not be tried again
 }
 
@@ -129,9 +129,6 @@ func (e *Engine) Outcome(now int64, id uint64, out Outcome) {
 	e.ready = append(e.ready, t)
 	e.run()
 }
-
-// Waiting tells whether somebody waits for the outcome of an Ask.
-func (e *Engine) Waiting(id uint64) bool { return e.asks[id] != nil }
 
 // Tasks is how many resolutions are under way.
 func (e *Engine) Tasks() int { return e.tasks }
@@ -247,7 +244,6 @@ func (t *task) once(key string, do func() *cache.Answer) *cache.Answer {
 		l.waiters = append(l.waiters, t)
 		t.waitsFor = l.task
 		t.suspend()
-		t.waitsFor = nil
 		if l.result != nil && l.result.Reason != reasonLimit {
 			return l.result
 		} // else the other ran out of its own budget: ours is not spent
@@ -256,6 +252,9 @@ func (t *task) once(key string, do func() *cache.Answer) *cache.Answer {
 	t.e.leads[key] = l
 	l.result = do()
 	delete(t.e.leads, key)
+	for _, w := range l.waiters {
+		w.waitsFor = nil // from now on, not when its turn comes: until then others would see a circle that is none
+	}
 	t.e.ready = append(t.e.ready, l.waiters...)
 	return l.result
 }

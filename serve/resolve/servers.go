@@ -38,6 +38,9 @@ func (t *task) askZone(d *zoneCut, q message.Question, avoid []server) (*reply, 
 	if d.held {
 		return t.askHeld(d, q)
 	}
+	if t.crowded(d) {
+		return nil, 0, &failed{reasonLimit, fmt.Sprintf("%d questions are under way for zone %s", t.config.OfZone, d.zone)}
+	}
 	a := &attempt{d: d, q: q, avoid: avoid, silent: true}
 	for {
 		if err := t.exhausted(); err != nil {
@@ -56,6 +59,23 @@ func (t *task) askZone(d *zoneCut, q message.Question, avoid []server) (*reply, 
 		if r, k, done := t.askServer(a, s); done {
 			return r, k, nil
 		}
+	}
+}
+
+// crowded tells whether as many questions are under way for a zone as may be (random subdomains of one zone with slow servers take all
+// places).
+func (t *task) crowded(d *zoneCut) bool {
+	return t.config.OfZone > 0 && len(d.zone) > 1 && t.e.zones[string(d.zone.AppendLower(nil))] >= t.config.OfZone
+}
+
+// count counts the questions under way for a zone.
+func (t *task) count(d *zoneCut, n int) {
+	if t.config.OfZone == 0 {
+		return
+	}
+	key := string(d.zone.AppendLower(nil))
+	if t.e.zones[key] += n; t.e.zones[key] <= 0 {
+		delete(t.e.zones, key)
 	}
 }
 
@@ -103,7 +123,9 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	timeout := min(state.RTO, MaxWait)
 	n := a.try(s)
 	t.spent.sends++
+	t.count(d, 1)
 	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: d.stream || state.TCPOnly, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout})
+	t.count(d, -1)
 	step := Step{Kind: StepAsk, Zone: d.zone, Question: a.q, Server: s.Addr, RTT: out.RTT}
 	switch out.Kind {
 	case TimedOut:

@@ -64,6 +64,7 @@ type Result struct {
 	// secure with it.
 	Answer, Authority, Additional []Checked
 	Denial                        Denial
+	Spent                         bool     // the Budget did not suffice: this says nothing about the data
 	Steps                         []string // what was done, where Budget.Trace asks for it
 }
 
@@ -99,6 +100,7 @@ func (v *Validator) Message(now int64, r *Response, src Source, b *Budget) Resul
 		res.Security, res.Reason = dnssec.Bogus, ReasonIndeterminate
 		res.Text = c.spentText
 		c.mark(&res, r, dnssec.Bogus)
+		res.Spent = true
 	}
 	c.step("%v %s", res.Security, res.Text)
 	res.Steps = c.steps
