@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"anyu/config"
+	"anyu/dns/dnssec"
 	"anyu/dns/wire"
 	"anyu/lab"
 	"anyu/lab/internet"
@@ -165,8 +166,29 @@ func (n *Node) openUsers() (*users, error) {
 			}
 		}()
 	}
-	fmt.Fprintf(n.opts.Out, "lab          an Internet of %d zones to resolve in; try: dig @%s -p %d %s %s\n", n.simulation.world.Size(), n.door().Addr(), n.door().Port(), u.names[0].Name, u.names[0].Type)
+	good, bad := u.examples(n.simulation.world)
+	fmt.Fprintf(n.opts.Out, "lab          an Internet of %d zones to resolve in; try: dig @%s -p %d +dnssec %s; bogus: %s\n", n.simulation.world.Size(), n.door().Addr(), n.door().Port(), good, bad)
 	return u, nil
+}
+
+// examples are a signed name that is there, and one that does not validate.
+func (u *users) examples(w *internet.World) (good, bad wire.Name) {
+	every := func(dnssec.Algorithm) bool { return true }
+	for _, q := range u.names {
+		if q.Type != wire.TypeA {
+			continue
+		}
+		switch t := w.Truth(q.Name, q.Type, every); {
+		case good == nil && t.Security == dnssec.Secure && t.Rcode == wire.NoError && !t.Either:
+			good = q.Name
+		case bad == nil && t.Security == dnssec.Bogus && !t.Either:
+			bad = q.Name
+		}
+		if good != nil && bad != nil {
+			break
+		}
+	}
+	return good, bad
 }
 
 func (u *users) run(ctx context.Context) {
