@@ -17,7 +17,6 @@ type Config struct {
 	Minimise bool // QNAME minimisation (RFC 9156)
 	IPv4     bool // ask servers over IPv4
 	IPv6     bool
-	Ahead    int // name servers whose addresses are looked up before they are needed
 
 	// KeepPromiscuous keeps NS records nobody asked for in the answers (CVE-2025-11411). Only to compare with others.
 	KeepPromiscuous bool
