@@ -10,12 +10,12 @@ import (
 // Settings are what a file asks of the resolver, in neutral words. The defaults of the dialect's program are filled in: Unbound's
 // for its files, a validating resolver's usual ones for Deckard's.
 type Settings struct {
-	File    string // of the scenario, for messages
+	File string // of the scenario, for messages
 	// ChecksFiles: the file looks at what the system writes, as it does after a zone transfer.
 	ChecksFiles bool
-	Dialect Dialect
-	Seed    uint64 // all chance comes from it
-	Start   int64  // the clock when the system starts
+	Dialect     Dialect
+	Seed        uint64 // all chance comes from it
+	Start       int64  // the clock when the system starts
 
 	// Whom to ask.
 	Hints    []Hint // Deckard's root server; priming happens. None: built-in hints, or the stub for the root

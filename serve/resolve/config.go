@@ -173,13 +173,3 @@ func (c *Config) zoneFor(name wire.Name) *Zone {
 	}
 	return best
 }
-
-// configuredBelow tells whether a configured zone lies at or below a name.
-func (c *Config) configuredBelow(name wire.Name) bool {
-	for i := range c.Zones {
-		if c.Zones[i].Name.IsSubdomainOf(name) {
-			return true
-		}
-	}
-	return false
-}

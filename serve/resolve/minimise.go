@@ -11,7 +11,6 @@ import (
 type minimiser struct {
 	on     bool
 	q      message.Question
-	zone   wire.Name
 	labels int // of the name asked last; -1: the whole
 	steps  int
 }

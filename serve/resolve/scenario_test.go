@@ -68,11 +68,10 @@ type scene struct {
 
 // authority is a server of a zone.
 type authority struct {
-	zone   wire.Name
-	held   *serve.Held
-	silent bool
-	words  map[string]bool
-	lost   int
+	zone  wire.Name
+	held  *serve.Held
+	words map[string]bool
+	lost  int
 }
 
 func runScenario(t *testing.T, file string) {
