@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -201,8 +202,18 @@ var loopback = [...]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.Mus
 // settings is the part of the server's settings that is about recursion.
 func (r *resolver) settings(c *config.Config) *serve.Recursion {
 	return &serve.Recursion{
-		Allow: filter.NewACL(append(loopback[:], c.Clients.Recursion...)), Snoop: c.Recursion.Snoop, Cache: r.cache, Resolver: r,
+		Allow: filter.NewACL(append(loopback[:], c.Clients.Recursion...)), Snoop: c.Recursion.Snoop, Open: configured(c), Cache: r.cache, Resolver: r,
 	}
+}
+
+// configured are the names of stub and forward zones: those that are always there give way to them.
+func configured(c *config.Config) (names []wire.Name) {
+	for _, z := range slices.Concat(c.Recursion.Stub, c.Recursion.Forward) {
+		if n, err := wire.ParseName(z.Name); err == nil && !n.IsRoot() {
+			names = append(names, n)
+		}
+	}
+	return names
 }
 
 // prepare reads what a plan needs, so that configure cannot fail.

@@ -20,6 +20,9 @@ type Recursion struct {
 	Allow filter.ACL
 	// Snoop lets those who may recurse ask without RD for what is in the cache.
 	Snoop bool
+	// Open are names whose resolving is configured: zones that are always there (RFC 6303, RFC 6761) give way to them, as for reverse
+	// zones of a company that are forwarded inside it.
+	Open  []wire.Name
 	Cache *cache.Cache
 	// Resolver takes over what is not in the cache.
 	Resolver Resolver
@@ -31,6 +34,16 @@ type Recursion struct {
 type Resolver interface {
 	Resolve(d *Deferred) bool
 	Prefetch(q message.Question, cd bool)
+}
+
+// opens tells whether a name in a zone that is always there is to be resolved nevertheless.
+func (r *Recursion) opens(name, local wire.Name) bool {
+	for _, n := range r.Open {
+		if name.IsSubdomainOf(n) && n.IsSubdomainOf(local) {
+			return true
+		}
+	}
+	return false
 }
 
 // forget drops from the cache what a change of zones makes untrue.

@@ -127,6 +127,23 @@ func TestRecursion_isForAllowedClientsOnly(t *testing.T) {
 	}
 }
 
+// Zones that are always there (RFC 6303) give way to what is configured: a company forwards its reverse zones.
+func TestRecursion_ofConfiguredNamesGoesBeforeLocalZones(t *testing.T) {
+	s, w, o := newResolver(t)
+	ptr := aQuestion(t, "1.2.3.10.in-addr.arpa.", nil)
+	if askAs(t, w, ptr, "127.0.0.1:999"); o.asked != 0 {
+		t.Fatal("a private address was looked up")
+	}
+	c := *s.Settings()
+	r := *c.Recursion
+	r.Open = []wire.Name{mustName(t, "10.in-addr.arpa.")}
+	c.Recursion = &r
+	s.Configure(&c)
+	if askAs(t, w, ptr, "127.0.0.1:999"); o.asked != 1 {
+		t.Error("the configured zone was not asked")
+	}
+}
+
 // A question asked before is answered from the cache by the worker itself, in the letters it was asked in, with the TTL that is left.
 func TestAnswer_fromTheCacheIsTheWorkersOwn(t *testing.T) {
 	_, w, o := newResolver(t)

@@ -28,8 +28,9 @@ func (w *Worker) fromZone(out []byte) int {
 		return w.fail(out, wire.Refused, reasonNotAuthoritative, "not our zone")
 	}
 	z := &w.table.zones[i]
-	if z.Local && w.recursive && w.q.Type == wire.TypeDS && w.q.Name.Equal(z.Name) {
-		return w.deferred(out) // the parent has it (RFC 4035, Section 4.2), and proves that there is none
+	// The DS of a local zone is its parent's (RFC 4035, Section 4.2), which proves that there is none.
+	if z.Local && w.recursive && (w.q.Type == wire.TypeDS && w.q.Name.Equal(z.Name) || w.config.Recursion.opens(w.q.Name, z.Name)) {
+		return w.deferred(out)
 	}
 	w.zone = z.Number
 	switch {

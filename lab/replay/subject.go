@@ -94,10 +94,20 @@ func (x *Subject) serve(rc *resolve.Config) error {
 		return err
 	}
 	c := &serve.Config{Payload: 4096, NSID: s.NSID, Clients: everybody, NoReasons: !s.EDE, Version: identity(s.Version, s.HideVersion), Hostname: identity(s.Identity, s.HideIdentity),
-		Recursion: &serve.Recursion{Allow: allowed.recurse, Snoop: allowed.snoop, Cache: x.cache, Resolver: x}}
+		Recursion: &serve.Recursion{Allow: allowed.recurse, Snoop: allowed.snoop, Open: open(s), Cache: x.cache, Resolver: x}}
 	x.server = serve.New(c, event.NewNames(), nil, nil)
 	x.worker, x.finisher = x.server.NewWorker(nil, 0), x.server.NewWorker(nil, 0)
 	return x.zones(rc)
+}
+
+// open are the names that zones which are always there give way to.
+func open(s *Settings) (names []wire.Name) {
+	for _, u := range slices.Concat(s.Stubs, s.Forwards) {
+		if !u.Name.IsRoot() {
+			names = append(names, u.Name)
+		}
+	}
+	return names
 }
 
 func identity(text string, hide bool) string {

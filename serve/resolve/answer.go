@@ -220,7 +220,7 @@ func (t *task) dns64(a *Answer, l *cache.Answer, name wire.Name) {
 	}
 	a.Answer = append(a.Answer, made)
 	a.Authority, a.Additional = nil, nil
-	a.Security = min(a.Security, dnssec.Insecure) // synthesised: no signature is over it
+	a.Security = min(a.Security, four.Security) // RFC 6147, Section 5.5: AD is told where what it was made from is secure
 	a.Expires = min(a.Expires, four.Expires)
 }
 

@@ -47,6 +47,9 @@ func (t *task) chain(section []*message.RRset, q message.Question, zone wire.Nam
 			return chain
 		}
 		if s := in(section, name, q.Type, q.Class); s != nil {
+			if s.Type == wire.TypeNSEC && overreaches(s, zone) {
+				return chain
+			}
 			return t.append(chain, s)
 		}
 		if q.Type == wire.TypeRRSIG {

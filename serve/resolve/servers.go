@@ -202,6 +202,9 @@ func (t *task) read(a *attempt, s server, m *message.Message) (*reply, kind, str
 		return r, isUseless, "has a CNAME that does not follow from its DNAME"
 	}
 	k := classify(r, m, a.d)
+	if k == isAnswer && m.Dropped > 0 && len(r.answer) == 0 {
+		return r, isUseless, "answers with records of wrong length only"
+	}
 	zone := a.d.zone
 	switch k {
 	case isLame:
