@@ -69,7 +69,7 @@ func openSecrets(d *Data, c *config.Config) (s secrets, err error) {
 			}
 		}
 	}
-	if len(text) != 2*len(s.cookie) {
+	if b, err := hex.DecodeString(text); err != nil || len(b) != len(s.cookie) { // not the secret itself, whatever its length
 		b, err := os.ReadFile(text)
 		if err != nil {
 			// Not with the path: it may be a secret of the wrong length.
