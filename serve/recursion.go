@@ -46,10 +46,10 @@ func (r *Recursion) opens(name, local wire.Name) bool {
 	return false
 }
 
-// forget drops from the cache what a change of zones makes untrue.
-func (r *Recursion) forget(c Change) {
+// forget drops from the cache what zones that come or go make untrue.
+func (r *Recursion) forget(c Change, before *Table) {
 	for _, z := range c.Put {
-		if !z.Local {
+		if _, had := before.Get(z.Name); !had && !z.Local {
 			r.Cache.Flush(z.Name, true)
 		}
 	}

