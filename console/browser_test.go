@@ -307,7 +307,7 @@ func TestBrowser_completeWithoutScript(t *testing.T) {
 // Screens are kept for the documentation: go test ./console -run TestScreens -update-screens
 func TestScreens(t *testing.T) {
 	if !*updateScreens {
-		t.Skip("screens are written with -update-screens only")
+		t.Skip("not a test: writes docs/screens, with -update-screens only")
 	}
 	w := newWorld(t)
 	w.traffic(t)

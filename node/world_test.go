@@ -163,6 +163,7 @@ func outside(t *testing.T) netip.Addr {
 			return p.Addr()
 		}
 	}
-	t.Skip("SKIPPED: this machine has no address but loopback")
+	// Not a failure in CI either: its machine may have no network, and serve's TestRecursion_isForAllowedClientsOnly holds the rule without one.
+	t.Skip("SKIPPED: this machine has no address but loopback, from where nobody can be refused")
 	return netip.Addr{}
 }

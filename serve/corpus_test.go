@@ -21,7 +21,7 @@ import (
 // long marks a test that takes tens of seconds, too many for the race detector.
 func long(t *testing.T) {
 	if testing.Short() {
-		t.Skip("SKIPPED: takes long (-short)")
+		t.Skip("SKIPPED with -short: takes tens of seconds, under the race detector minutes; the plain run of CI does it")
 	}
 }
 

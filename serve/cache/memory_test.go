@@ -121,7 +121,7 @@ func TestCache_aFloodLeavesWhatIsUsed(t *testing.T) {
 // The garbage collector has nothing to walk: a collection with a million names takes hardly longer than without.
 func TestCache_isNotWalkedByTheCollector(t *testing.T) {
 	if testing.Short() {
-		t.Skip("fills a million names")
+		t.Skip("SKIPPED with -short: fills a million names, which takes the race detector minutes; the plain run of CI does it")
 	}
 	c := cache.New(cache.Config{Bytes: 1 << 30})
 	fill(c, 1_000_000)

@@ -8,6 +8,7 @@
 package pending
 
 import (
+	"cmp"
 	"container/heap"
 	"net/netip"
 	"time"
@@ -125,7 +126,7 @@ func (t *Table) Ask(now int64, q message.Question, cd bool, c Client) bool {
 		}
 		return true
 	}
-	if t.waiters >= or(t.config.Waiters, MaxWaiters) || !c.Trusted && !c.Addr.IsLoopback() && t.clients[c.Addr] >= or(t.config.OfClient, MaxOfClient) {
+	if t.waiters >= cmp.Or(t.config.Waiters, MaxWaiters) || !c.Trusted && !c.Addr.IsLoopback() && t.clients[c.Addr] >= cmp.Or(t.config.OfClient, MaxOfClient) {
 		t.counts.Refused++
 		return false
 	}
@@ -172,13 +173,6 @@ func (t *Table) fromCache(now int64, q message.Question, cd bool, c Client) (don
 		}
 	})
 	return done
-}
-
-func or(n, standard int) int {
-	if n > 0 {
-		return n
-	}
-	return standard
 }
 
 // Prefetch renews an answer that is about to expire, or has, before somebody has to wait for it.
@@ -257,10 +251,7 @@ type renewal struct {
 func (t *Table) answer(now int64, p *question, a *resolve.Answer) {
 	waiters := p.waiters
 	p.waiters = nil
-	discard := t.config.Discard
-	if discard == 0 {
-		discard = DiscardAfter
-	}
+	discard := cmp.Or(t.config.Discard, DiscardAfter)
 	for _, w := range waiters {
 		t.leave(w)
 		if !w.Trusted && !w.Addr.IsLoopback() && now-w.since > int64(discard) {

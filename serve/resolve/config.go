@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"net/netip"
 
 	"anyu/dns/message"
@@ -53,55 +54,6 @@ type Config struct {
 	MaxTTL, MinTTL, NegativeTTL uint32
 	// Tries bounds how often a silent server is asked; 0: MaxTries.
 	Tries int
-}
-
-func (c *Config) maxTasks() int {
-	if c.Tasks > 0 {
-		return c.Tasks
-	}
-	return MaxTasks
-}
-
-func (c *Config) port() uint16 {
-	if c.Port > 0 {
-		return c.Port
-	}
-	return 53
-}
-
-func (c *Config) maxTTL() uint32 {
-	if c.MaxTTL > 0 {
-		return c.MaxTTL
-	}
-	return 86400
-}
-
-func (c *Config) negativeTTL() uint32 {
-	if c.NegativeTTL > 0 {
-		return c.NegativeTTL
-	}
-	return 3600
-}
-
-func (c *Config) nameServers() int {
-	if c.NameServers > 0 {
-		return c.NameServers
-	}
-	return MaxNames
-}
-
-func (c *Config) tries() int {
-	if c.Tries > 0 {
-		return c.Tries
-	}
-	return MaxTries
-}
-
-func (c *Config) failed() uint32 {
-	if c.Failed > 0 {
-		return c.Failed
-	}
-	return 5
 }
 
 // Host is a name server with its addresses.
@@ -173,3 +125,12 @@ func (c *Config) zoneFor(name wire.Name) *Zone {
 	}
 	return best
 }
+
+// What is not set is the standard.
+func (c *Config) maxTTL() uint32      { return cmp.Or(c.MaxTTL, 86400) }
+func (c *Config) negativeTTL() uint32 { return cmp.Or(c.NegativeTTL, 3600) }
+func (c *Config) nameServers() int    { return cmp.Or(c.NameServers, MaxNames) }
+func (c *Config) tries() int          { return cmp.Or(c.Tries, MaxTries) }
+func (c *Config) failed() uint32      { return cmp.Or(c.Failed, 5) }
+func (c *Config) maxTasks() int       { return cmp.Or(c.Tasks, MaxTasks) }
+func (c *Config) port() uint16        { return cmp.Or(c.Port, 53) }
