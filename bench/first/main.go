@@ -20,6 +20,7 @@ func main() {
 	c := dns.Client{Timeout: 20 * time.Millisecond}
 	for end := time.Now().Add(*wait); time.Now().Before(end); {
 		m := new(dns.Msg).SetQuestion(dns.Fqdn(*name), dns.TypeA)
+		m.RecursionDesired = false // the referral is asked for: a server that also recurses would follow it
 		r, _, err := c.Exchange(m, *server)
 		if err == nil && r.Rcode == dns.RcodeSuccess && len(r.Ns)+len(r.Answer) > 0 {
 			return
