@@ -52,6 +52,7 @@ type Recursion struct {
 	Validation Validation `yaml:"validation"`
 	Cache      Cache      `yaml:"cache"`
 	Limits     Limits     `yaml:"limits"`
+	Rate       ClientRate `yaml:"rate"`
 	Discovery  Discovery  `yaml:"discovery"`
 }
 
@@ -168,6 +169,26 @@ type Limits struct {
 	ServerQueries int `yaml:"server_queries"`
 }
 
+// ClientRate bounds what one client may ask of the resolver, answers from the cache included; answers from our own zones are not counted. A client
+// is a prefix. Over the limit, queries over UDP are dropped or answered truncated; who has proved its address, by a cookie or a stream, is
+// counted apart, so that others cannot use its share up in its name, and gets REFUSED with the reason. The finding client-rate names the prefixes.
+type ClientRate struct {
+	// PerSecond is how many queries a second one prefix may send, over all workers. Default 0: no limit. The right number is not the same for a household
+	// and for a forwarder with a city behind it, and one that is too small cuts off people who did nothing; what costs more than an answer from
+	// the cache is bounded by limits. Loopback is not limited.
+	PerSecond int `yaml:"per_second"`
+	// Burst is how many may come at once. Default: as many as per_second.
+	Burst int `yaml:"burst"`
+	// Slip answers every so-many-th query over the limit truncated, so that a real client comes again over TCP; 0 never. Default 2.
+	Slip *int `yaml:"slip"`
+	// Prefix4 is the length of an IPv4 prefix that counts as one client, 8 to 32. Default 32.
+	Prefix4 int `yaml:"prefix4"`
+	// Prefix6 is the same for IPv6, 32 to 64. Default 56: what a household gets.
+	Prefix6 int `yaml:"prefix6"`
+	// Exempt are prefixes without limit, such as forwarders that limit their own clients. Default: none beside loopback.
+	Exempt []netip.Prefix `yaml:"exempt"`
+}
+
 // Discovery tells clients that ask for _dns.resolver.arpa of our encrypted doors (RFC 9462): those under listen.
 type Discovery struct {
 	// Off tells nothing. Default false; without an encrypted door there is nothing to tell either.
@@ -227,4 +248,8 @@ func (r *Recursion) setDefaults() {
 	preset(&l.ClientWaiters, 1000)
 	preset(&l.ZoneQueries, 500)
 	preset(&l.ServerQueries, 1000)
+	preset(&r.Rate.Burst, r.Rate.PerSecond)
+	presetTo(&r.Rate.Slip, 2)
+	preset(&r.Rate.Prefix4, 32)
+	preset(&r.Rate.Prefix6, 56)
 }

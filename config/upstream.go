@@ -73,7 +73,22 @@ func (r *Recursion) check() error {
 	if err := r.Cache.check(); err != nil {
 		return err
 	}
-	return r.Limits.check()
+	if err := r.Limits.check(); err != nil {
+		return err
+	}
+	return r.Rate.check()
+}
+
+func (c *ClientRate) check() error {
+	for _, n := range []struct {
+		key           string
+		is, low, high int
+	}{{"per_second", c.PerSecond, 0, 1_000_000}, {"burst", c.Burst, min(c.PerSecond, 1), maxCount}, {"slip", *c.Slip, 0, maxCount}, {"prefix4", c.Prefix4, 8, 32}, {"prefix6", c.Prefix6, 32, 64}} {
+		if n.is < n.low || n.is > n.high {
+			return wrong(path+".rate."+n.key, "%d: from %d to %d", n.is, n.low, n.high)
+		}
+	}
+	return nil
 }
 
 func checkSource(list []netip.Addr) error {

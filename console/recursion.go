@@ -27,6 +27,19 @@ type Recursion struct {
 	Zones    []string // configured upstreams
 	Streams  []Stream
 	Root     *RootCopy // nil: none is configured
+	Rate     ClientRate
+}
+
+// ClientRate is the limit of queries of one client, and who is over it now.
+type ClientRate struct {
+	PerSecond, Burst, Prefix4, Prefix6 int
+	Worst                              []Offender
+}
+
+// Offender is a prefix, with how many of its queries were over the limit at least.
+type Offender struct {
+	Prefix string
+	N      uint64
 }
 
 // Counted is a number with the key of its name.

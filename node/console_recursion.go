@@ -19,12 +19,17 @@ func (s shown) Recursion() *console.Recursion {
 	v := &console.Recursion{
 		Tasks: sum.tasks, Waiting: sum.waiting, Outage: state.Outage, Zones: state.Zones,
 		Counts: []console.Counted{{Key: "questions", N: sum.Questions + sum.Merged}, {Key: "merged", N: sum.Merged}, {Key: "refused", N: sum.Refused + sum.refused},
+			{Key: "overrate", N: sum.overRate},
 			{Key: "stale", N: sum.Stale}, {Key: "prefetched", N: sum.Prefetched}},
 		Cache: console.CacheState{Bytes: state.Cache.Bytes, Size: state.Cache.Size, RRsets: state.Cache.RRsets, Answers: state.Cache.Answers, Packets: state.Cache.Packets,
 			Denials: state.Cache.Denials, Hits: state.Cache.Hits, Misses: state.Cache.Misses, Evicted: state.Cache.Evicted},
 	}
 	for _, p := range append(loopback[:], n.conf().Clients.Recursion...) {
 		v.Allowed = append(v.Allowed, p.String())
+	}
+	v.Rate = console.ClientRate{PerSecond: state.ClientRate.PerSecond, Burst: state.ClientRate.Burst, Prefix4: state.ClientRate.Prefix4, Prefix6: state.ClientRate.Prefix6}
+	for _, o := range state.ClientRate.Worst {
+		v.Rate.Worst = append(v.Rate.Worst, console.Offender{Prefix: o.Prefix.String(), N: o.Count})
 	}
 	for _, key := range [...]string{"sent_udp", "sent_stream", "received", "foreign", "timeout", "error"} {
 		v.Outgoing = append(v.Outgoing, console.Counted{Key: key, N: sum.outgoing[key]})

@@ -50,6 +50,7 @@ func (n *Node) tendRecursion(ctx context.Context) {
 	n.work.Go(func() { n.keepCache(ctx) })
 	n.work.Go(func() { n.resolver.followAnchors(ctx) })
 	n.work.Go(func() { n.resolver.watchHealth(ctx, n.findings, n.conf().Node) })
+	n.work.Go(func() { n.resolver.watchClients(ctx, n.findings, n.conf().Node) })
 	n.work.Go(func() { n.resolver.endNegatives(ctx) })
 	n.work.Go(func() { n.resolver.root.run(ctx) })
 }

@@ -52,6 +52,7 @@ type resolver struct {
 	anchors   *anchors
 	nta       *negatives
 	following bool // RFC 5011 is at work
+	rate      clientRate
 
 	keeping sync.Mutex // one file at a time
 
@@ -202,7 +203,8 @@ var loopback = [...]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.Mus
 // settings is the part of the server's settings that is about recursion.
 func (r *resolver) settings(c *config.Config) *serve.Recursion {
 	return &serve.Recursion{
-		Allow: filter.NewACL(append(loopback[:], c.Clients.Recursion...)), Snoop: c.Recursion.Snoop, Open: configured(c), Cache: r.cache, Resolver: r,
+		Clients: r.limitClients(c.Recursion.Rate),
+		Allow:   filter.NewACL(append(loopback[:], c.Clients.Recursion...)), Snoop: c.Recursion.Snoop, Open: configured(c), Cache: r.cache, Resolver: r,
 	}
 }
 

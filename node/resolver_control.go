@@ -33,6 +33,8 @@ type RecursionState struct {
 	Outgoing map[string]uint64 `json:"outgoing"`
 	// Streams are the configured servers spoken to over TLS, HTTPS and QUIC.
 	Streams []StreamInfo `json:"streams,omitempty"`
+	// ClientRate is the limit of queries of one client.
+	ClientRate ClientRateState `json:"client_rate"`
 }
 
 // LocalRootState is the copy of the root zone as people see it.
@@ -138,6 +140,7 @@ func (r *resolver) state(now time.Time) RecursionState {
 	}
 	s.Anchors = r.anchors.keys()
 	s.Negative = r.negatives(now)
+	s.ClientRate = r.rateState()
 	return s
 }
 

@@ -85,6 +85,7 @@ func (f *resolverFigures) Collect(out chan<- prometheus.Metric) {
 	count(d.limited, sum.Refused, "waiters")
 	count(d.limited, sum.Discarded, "late")
 	count(d.limited, sum.refused, "queue")
+	count(d.limited, sum.overRate, "client_rate")
 	count(d.stale, sum.Stale)
 	count(d.prefetched, sum.Prefetched)
 	for outcome, n := range sum.outgoing {
@@ -132,6 +133,7 @@ type sums struct {
 	pending.Counts
 	tasks, waiting int
 	refused        uint64 // by the queues
+	overRate       uint64 // by the limit of a client
 	outgoing       map[string]uint64
 }
 
@@ -148,6 +150,9 @@ func (r *resolver) sum() sums {
 		s.Stale += state.Stale
 		s.Prefetched += state.Prefetched
 	}
+	r.mu.Lock()
+	s.overRate = r.rate.over().All()
+	r.mu.Unlock()
 	c := r.loops.Counts()
 	s.refused = c.Refused
 	for outcome, n := range map[string]uint64{"sent_udp": c.Sent, "sent_stream": c.SentStream, "received": c.Received, "foreign": c.Foreign, "timeout": c.TimedOut, "error": c.Errors} {

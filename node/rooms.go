@@ -38,6 +38,9 @@ func (n *Node) answers(c *config.Config) *serve.Config {
 	s.NoReasons = !*c.Recursion.Reasons
 	if n.resolver != nil && !c.Recursion.Off {
 		s.Recursion = n.resolver.settings(c)
+		if n.opts.NoLimits {
+			s.Recursion.Clients = nil
+		}
 	}
 	if *c.Answers.Cookies {
 		s.Cookies = &filter.Cookies{Current: n.secrets.cookie}

@@ -11,6 +11,7 @@ import (
 	"anyu/serve/cache"
 	"anyu/serve/filter"
 	"anyu/serve/listen"
+	"anyu/serve/reply"
 	"anyu/serve/resolve"
 )
 
@@ -24,6 +25,8 @@ type Recursion struct {
 	// zones of a company that are forwarded inside it.
 	Open  []wire.Name
 	Cache *cache.Cache
+	// Clients limits the queries of one prefix; nil does not.
+	Clients *filter.Clients
 	// Resolver takes over what is not in the cache.
 	Resolver Resolver
 }
@@ -114,6 +117,9 @@ func (w *Worker) cached(out []byte) (n int, ok bool) {
 		w.explain(event.NoReason, "")
 		return 0, false // the slow path truncates
 	}
+	if n, over := w.overRate(out); over {
+		return n, true
+	}
 	w.via, w.rcode = event.FromCache, p.Rcode
 	if n, limited := w.limited(out, filter.Positive, w.q.Name); limited {
 		return n, true
@@ -125,6 +131,28 @@ func (w *Worker) cached(out []byte) (n int, ok bool) {
 	n = len(p.Append(out[:w.q.End:len(out)], w.now))
 	h := wire.Header{ID: w.q.ID, Flags: w.replyFlags(p.Rcode, p.Security), QD: 1, AN: p.AN, NS: p.NS, AR: p.AR}
 	return w.finish(out, n, h), true
+}
+
+// overRate counts a query that the resolver is to answer, and says what a client gets that asks too much; true means that n is the whole reply.
+func (w *Worker) overRate(out []byte) (n int, is bool) {
+	r := w.config.Recursion
+	if r.Clients == nil {
+		return 0, false
+	}
+	verdict := r.Clients.Allow(w.from.Remote.Addr(), w.from.Transport != event.UDP || w.cookie == filter.ValidCookie, w.now)
+	if verdict == filter.Within {
+		return 0, false
+	}
+	w.via = event.FromPolicy
+	w.explain(event.NoReason, "")
+	switch verdict {
+	case filter.Truncate:
+		w.rcode = wire.NoError
+		return reply.Short(out, w.msg, &w.q, wire.NoError, wire.FlagTC|wire.FlagRA, &w.opt), true
+	case filter.Refuse:
+		return w.fail(out, wire.Refused, reasonOther, "more queries a second than one client may send"), true
+	}
+	return listen.Drop, true
 }
 
 // replyFlags of a resolver's answer. RFC 6840, Section 5.8: AD goes to who asks for it, by AD or DO; Section 5.9: CD is copied.
@@ -142,6 +170,9 @@ func (w *Worker) questionOf() message.Question {
 
 // deferred hands the query to the resolver.
 func (w *Worker) deferred(out []byte) int {
+	if n, over := w.overRate(out); over {
+		return n
+	}
 	r := w.config.Recursion
 	w.via = event.FromRecursion
 	d := &Deferred{

@@ -11,6 +11,7 @@ import (
 	"anyu/dns/dnssec"
 	"anyu/dns/message"
 	"anyu/dns/wire"
+	"anyu/dns/zone"
 	"anyu/event"
 	"anyu/serve"
 	"anyu/serve/cache"
@@ -187,5 +188,102 @@ func BenchmarkAnswer_fromTheCache(b *testing.B) {
 		if w.Answer(msgs[i%names], c, out) <= 0 {
 			b.Fatal("not from the cache")
 		}
+	}
+}
+
+// A client that asks more than its share: a forged address gets truncated replies now and then, with a cookie or over TCP it is told; answers from
+// the cache count, those of our own zones do not.
+func TestRecursion_boundsTheQueriesOfAClient(t *testing.T) {
+	s, w, o := newResolver(t)
+	c := *s.Settings()
+	r := *c.Recursion
+	r.Allow = filter.Everybody()
+	r.Clients = filter.NewClients(filter.ClientsConfig{PerSecond: 1, Burst: 10, Slip: 2, Bits4: 32, Bits6: 56}, [2]uint64{0xd1342543de82ef95, 0x2545f4914f6cdd1d})
+	c.Recursion = &r
+	s.Configure(&c)
+	now := time.Now().UnixNano()
+	send := func(name string, transport event.Transport) (n int, reply *dns.Msg) {
+		m := &memo{}
+		from := &listen.Client{Remote: netip.MustParseAddrPort("192.0.2.7:999"), Local: netip.MustParseAddrPort("127.0.0.1:53"), Transport: transport, Arrived: now}
+		from.Later = func() listen.Replier { return m }
+		out := make([]byte, listen.MaxMessage)
+		if n = w.Answer(aQuestion(t, name, func(q *dns.Msg) { q.SetEdns0(1232, false) }), from, out); n > 0 {
+			m.msg = out[:n]
+		}
+		if len(m.msg) == 0 {
+			return n, nil
+		}
+		reply = new(dns.Msg)
+		if err := reply.Unpack(m.msg); err != nil {
+			t.Fatal(err)
+		}
+		return n, reply
+	}
+	answered, truncated, dropped := 0, 0, 0
+	for range 50 {
+		switch n, reply := send("popular.example.", event.UDP); {
+		case reply == nil && n == listen.Drop:
+			dropped++
+		case reply.Truncated && len(reply.Answer) == 0 && reply.Rcode == dns.RcodeSuccess:
+			truncated++
+		case len(reply.Answer) == 1:
+			answered++
+		default:
+			t.Fatalf("got %v", reply)
+		}
+	}
+	if answered != 10 || truncated != 20 || dropped != 20 || o.asked != 1 {
+		t.Errorf("%d answered, %d truncated, %d dropped; %d resolved", answered, truncated, dropped, o.asked)
+	}
+	if _, reply := send("localhost.", event.UDP); reply == nil || len(reply.Answer) != 1 {
+		t.Errorf("a name of a zone that is here: %v", reply)
+	}
+	for i := range 20 {
+		_, reply := send("popular.example.", event.TCP)
+		switch {
+		case i < 10 && len(reply.Answer) != 1:
+			t.Errorf("over TCP, query %d: %v", i, reply)
+		case i >= 10:
+			ede, ok := reply.IsEdns0().Option[0].(*dns.EDNS0_EDE)
+			if reply.Rcode != dns.RcodeRefused || !ok || ede.InfoCode != 0 || ede.ExtraText == "" {
+				t.Errorf("over TCP and over the limit: %v", reply)
+			}
+		}
+	}
+	if over := r.Clients.Over(); over != (filter.Over{Dropped: 20, Truncated: 20, Refused: 10}) {
+		t.Errorf("counted %+v", over)
+	}
+}
+
+// A client that may not use recursion gets the referral where a zone of ours delegates (RFC 1034, Section 4.3.1: recursion is not available), RD or not, as
+// from BIND; one that may gets what is behind it.
+func TestRecursion_strangersGetTheReferral(t *testing.T) {
+	s, w, o := newResolver(t)
+	apex, _ := wire.ParseName("own.example.")
+	cut, _ := wire.ParseName("cut.own.example.")
+	ns, _ := wire.ParseName("ns.cut.own.example.")
+	e := zone.NewEmpty(apex, wire.ClassIN)
+	soa := append(append(append([]byte(nil), apex...), apex...), make([]byte, 20)...)
+	for _, err := range []error{e.Add(apex, wire.TypeSOA, 300, soa), e.Add(apex, wire.TypeNS, 300, ns), e.Add(cut, wire.TypeNS, 300, ns), e.Add(ns, wire.TypeA, 300, []byte{192, 0, 2, 53})} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	z, err := e.Done()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Change(serve.Change{Put: []serve.Zone{{Name: apex, Zone: z}}})
+	for round := range 2 { // made anew, then compiled
+		r := askAs(t, w, aQuestion(t, "www.cut.own.example.", nil), "192.0.2.7:999")
+		if r.Rcode != dns.RcodeSuccess || len(r.Answer) != 0 || len(r.Ns) != 1 || r.Authoritative || r.RecursionAvailable || o.asked != 0 {
+			t.Errorf("a stranger, round %d: %v", round, r)
+		}
+		if r := askAs(t, w, aQuestion(t, "www.other.example.", nil), "192.0.2.7:999"); r.Rcode != dns.RcodeRefused {
+			t.Errorf("a stranger, out of zone: %v", r)
+		}
+	}
+	if r := askAs(t, w, aQuestion(t, "www.cut.own.example.", nil), "127.0.0.1:999"); len(r.Answer) != 1 || !r.RecursionAvailable || o.asked != 1 {
+		t.Errorf("who may: %v", r)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 // INFO-CODEs we send (RFC 8914, Section 4).
 const (
+	reasonOther            = 0
 	reasonNotReady         = 14
 	reasonProhibited       = 18
 	reasonNotAuthoritative = 20
