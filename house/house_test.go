@@ -32,6 +32,7 @@ anyu/config:         anyu/dns/wire
 anyu/lab:            anyu/dns/*
 anyu/lab/replay:     anyu/dns/* anyu/event anyu/serve anyu/serve/*
 anyu/lab/internet:   anyu/dns/* anyu/event anyu/serve anyu/serve/*
+anyu/lab/scene:      anyu/dns/* anyu/event anyu/serve anyu/serve/* anyu/watch/detect anyu/lab/internet
 anyu/console:        anyu/event anyu/dns/wire anyu/watch/* anyu/console/*
 anyu/console/*:      anyu/event anyu/dns/wire anyu/watch/* anyu/console/*
 anyu/node:           anyu/*
@@ -43,7 +44,7 @@ anyu/house:
 
 // pure rooms take sockets, files, clock and randomness as arguments, or not at all.
 var pure = []string{"anyu/dns/wire", "anyu/dns/tsig", "anyu/dns/dnssec", "anyu/dns/message", "anyu/event", "anyu/serve/filter", "anyu/serve/fast",
-	"anyu/serve/authority", "anyu/serve/reply", "anyu/dns/denial", "anyu/serve/cache", "anyu/serve/nameserver", "anyu/serve/validate", "anyu/serve/resolve", "anyu/serve/pending", "anyu/serve/exchange", "anyu/watch/gauge", "anyu/watch/detect"}
+	"anyu/serve/authority", "anyu/serve/reply", "anyu/dns/denial", "anyu/serve/cache", "anyu/serve/nameserver", "anyu/serve/validate", "anyu/serve/resolve", "anyu/serve/pending", "anyu/serve/exchange", "anyu/serve/health", "anyu/watch/gauge", "anyu/watch/detect"}
 
 var impure = []string{"net", "os", "os/exec", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "syscall", "golang.org/x/sys/unix"}
 

@@ -18,6 +18,7 @@ import (
 	"anyu/dns/zone"
 	"anyu/event"
 	"anyu/house/port"
+	"anyu/lab/scene"
 	"anyu/serve"
 	"anyu/serve/filter"
 )
@@ -227,7 +228,7 @@ func difference(a, b *dns.Msg) string {
 	if len(out) == 0 {
 		return ""
 	}
-	return strings.Join(out, ", ") + "\nours\n" + printAnswer(a) + "theirs\n" + printAnswer(b)
+	return strings.Join(out, ", ") + "\nours\n" + scene.Print(a) + "theirs\n" + scene.Print(b)
 }
 
 func sameRRs(a, b []dns.RR) bool {

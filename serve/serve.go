@@ -60,16 +60,25 @@ type Worker struct {
 
 // clock gives wall time from one monotonic reading, which costs half of time.Now.
 type clock struct {
-	start time.Time
-	wall  int64
+	start     time.Time
+	wall      int64
+	simulated func() int64
 }
 
 func newClock() clock {
 	now := time.Now()
-	return clock{now, now.UnixNano()}
+	return clock{now, now.UnixNano(), nil}
 }
 
-func (c clock) now() int64 { return c.wall + int64(time.Since(c.start)) }
+func (c *clock) now() int64 {
+	if c.simulated != nil {
+		return c.simulated()
+	}
+	return c.wall + int64(time.Since(c.start))
+}
+
+// Simulate lets the worker's observations tell latencies by the clock of a simulation.
+func (w *Worker) Simulate(now func() int64) { w.clock.simulated = now }
 
 // Answer implements listen.Answerer.
 func (w *Worker) Answer(msg []byte, from *listen.Client, out []byte) int {

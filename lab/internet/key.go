@@ -91,6 +91,21 @@ func (z *zone) makeKeys() (r keyring) {
 	return r
 }
 
+// Keys makes keys for simulated zones that are not a World's: those of scenarios.
+type Keys struct{ w World }
+
+// Make makes a DNSKEY record of a seed, and what signs with it. The same octets give the same signature.
+func (k *Keys) Make(a dnssec.Algorithm, flags uint16, seed uint64) (rdata []byte, sign func([]byte) []byte) {
+	made := k.w.makeKey(a, flags, seed, false)
+	return made.rdata, made.sign
+}
+
+// Impostor makes a key with a given tag that nobody can sign with, and what makes signatures that do not verify.
+func (k *Keys) Impostor(tag uint16, seed uint64) (rdata []byte, sign func([]byte) []byte) {
+	made := impostor(tag, seed)
+	return made.rdata, made.sign
+}
+
 // makeKey makes a key of a seed.
 func (w *World) makeKey(a dnssec.Algorithm, flags uint16, seed uint64, root bool) *key {
 	k := &key{}

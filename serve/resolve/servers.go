@@ -25,6 +25,7 @@ type attempt struct {
 	kind     kind
 	last     string // what went wrong last
 	silent   bool   // all that went wrong is silence
+	began    int64
 }
 
 type tries struct {
@@ -41,9 +42,12 @@ func (t *task) askZone(d *zoneCut, q message.Question, avoid []server) (*reply, 
 	if t.crowded(d) {
 		return nil, 0, &failed{reasonLimit, fmt.Sprintf("%d questions are under way for zone %s", t.config.OfZone, d.zone)}
 	}
-	a := &attempt{d: d, q: q, avoid: avoid, silent: true}
+	a := &attempt{d: d, q: q, avoid: avoid, silent: true, began: t.e.now}
 	for {
 		if err := t.exhausted(); err != nil {
+			if a.last != "" && t.e.now-a.began > int64(MaxTime)/2 {
+				err = t.nobody(a) // these servers took the time: it is their failure, and remembered (RFC 9520, Section 3.2)
+			}
 			return nil, 0, err
 		}
 		s, ok := t.choose(a)
@@ -86,7 +90,7 @@ func (t *task) exhausted() *failed {
 		return &failed{reasonLimit, fmt.Sprintf("%d questions to servers were not enough", MaxSends)}
 	case t.spent.bytes >= MaxBytes:
 		return &failed{reasonLimit, fmt.Sprintf("the answers of servers have more than %d octets", MaxBytes)}
-	case t.e.now-t.started > int64(MaxTime):
+	case t.e.now-t.started >= int64(MaxTime):
 		return &failed{reasonLimit, fmt.Sprintf("no answer within %s", MaxTime)}
 	}
 	return nil
@@ -120,7 +124,7 @@ func (t *task) askHeld(d *zoneCut, q message.Question) (*reply, kind, *failed) {
 func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	d := a.d
 	state := t.e.Servers.Look(s.Addr, d.zone, t.e.now)
-	timeout := min(state.RTO, MaxWait)
+	timeout := min(state.RTO, MaxWait, MaxTime-time.Duration(t.e.now-t.started))
 	n := a.try(s)
 	t.spent.sends++
 	t.count(d, 1)
@@ -194,10 +198,11 @@ func (t *task) read(a *attempt, s server, m *message.Message) (*reply, kind, str
 		return nil, isUseless, "is truncated" // over a stream, or the exchange would have gone on there
 	}
 	t.bound(m)
+	d := forged(m.Answer, a.q, a.d.zone)
 	r := t.scrub(m, a.q, a.d)
 	r.from = s
 	t.hear(r)
-	if d := forged(m.Answer, a.q, a.d.zone); d != nil {
+	if d != nil {
 		t.learn(d)
 		return r, isUseless, "has a CNAME that does not follow from its DNAME"
 	}
