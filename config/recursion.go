@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Recursion is the resolver: what is no zone of ours is looked up for those who may ask for that (clients.recursion). A reload takes
-// everything but source, limits.server_queries, and off: false where it was true at the start; the cache stays.
+// Recursion is the resolver: what is no zone of ours is looked up for those who may ask for that (clients.recursion). A reload takes all of
+// it; the cache stays, but for what the change makes untrue.
 type Recursion struct {
 	// Off answers from zones only. Default false.
 	Off bool `yaml:"off"`
@@ -20,6 +20,9 @@ type Recursion struct {
 	Forward []Upstreams `yaml:"forward"`
 	// Minimise tells servers no more of a name than they need (RFC 9156). Default true.
 	Minimise *bool `yaml:"minimise"`
+	// CaseRandomisation asks servers over UDP in letters of random case, which a forger must guess as well (0x20). A server that does not give them back
+	// is asked over TCP. Default true. False is for servers that fail by it: there are some that drop such questions.
+	CaseRandomisation *bool `yaml:"case_randomisation"`
 	// IPv4 asks servers over IPv4. Default true.
 	IPv4 *bool `yaml:"ipv4"`
 	// IPv6 asks servers over IPv6. Default true: where it does not work that is noticed, and IPv4 is taken.
@@ -214,7 +217,7 @@ func prefixes(texts []string) (list []netip.Prefix) {
 }
 
 func (r *Recursion) setDefaults() {
-	for _, b := range []**bool{&r.Prime, &r.Minimise, &r.IPv4, &r.IPv6, &r.Aggressive, &r.Minimal, &r.Reasons, &r.Validation.Update, &r.Validation.Signal,
+	for _, b := range []**bool{&r.Prime, &r.Minimise, &r.CaseRandomisation, &r.IPv4, &r.IPv6, &r.Aggressive, &r.Minimal, &r.Reasons, &r.Validation.Update, &r.Validation.Signal,
 		&r.Cache.Prefetch, &r.Cache.Save} {
 		presetTo(b, true)
 	}

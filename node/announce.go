@@ -41,7 +41,7 @@ func (n *Node) announce() {
 	if !at.IsValid() {
 		return
 	}
-	if n.resolver == nil {
+	if n.resolver() == nil {
 		fmt.Fprintf(w, "zones        none: other names are REFUSED. Next: anyu serve --zone example.org=FILE, or anyu serve --lab to look around\n")
 		fmt.Fprintf(w, "try          dig @%s -p %d localhost\n", at.Addr(), at.Port())
 		return
@@ -51,7 +51,7 @@ func (n *Node) announce() {
 
 // announceRecursion says who may have names looked up, where, and whether answers are validated.
 func (n *Node) announceRecursion(c *config.Config) {
-	if n.resolver == nil {
+	if n.resolver() == nil {
 		return
 	}
 	who := "loopback"

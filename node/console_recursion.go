@@ -10,7 +10,7 @@ import (
 // Recursion implements console.Resolver.
 func (s shown) Recursion() *console.Recursion {
 	n := s.n
-	r := n.resolver
+	r := n.resolver()
 	if r == nil || n.conf().Recursion.Off {
 		return nil
 	}

@@ -140,7 +140,7 @@ type users struct {
 
 // openUsers is nil where nothing is resolved.
 func (n *Node) openUsers() (*users, error) {
-	if n.resolver == nil {
+	if n.resolver() == nil {
 		return nil, nil
 	}
 	u := &users{r: rand.New(rand.NewPCG(labSeed, 3))}

@@ -81,7 +81,7 @@ type Node struct {
 	trail    *trail.Trail
 	history  *history.Store
 	registry *prometheus.Registry
-	resolver *resolver // nil: zones only
+	finder   atomic.Pointer[resolver] // nil: zones only, until a reload switches recursion on
 	control  *controlServer
 
 	simulation *simulation // nil: the world is the real one
@@ -90,6 +90,8 @@ type Node struct {
 	secrets    secrets
 
 	stopWatch func()
+	life      context.Context // of Run
+	stopping  bool            // guarded by mu: what a reload would start is not to begin any more
 	work      sync.WaitGroup
 	opened    chan struct{} // start is through
 	ready     chan struct{}
@@ -136,6 +138,7 @@ func (n *Node) conf() *config.Config { return n.current.Load() }
 // Run starts the node, serves until ctx ends, and drains.
 func (n *Node) Run(ctx context.Context) error {
 	defer n.data.Close()
+	n.life = ctx
 	if err := n.start(ctx); err != nil {
 		n.stop()
 		return err
@@ -277,6 +280,9 @@ func (n *Node) background(ctx context.Context) {
 
 // stop drains and closes in the opposite order of start.
 func (n *Node) stop() {
+	n.mu.Lock()
+	n.stopping = true
+	n.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	if n.listen != nil {
@@ -313,6 +319,9 @@ func (n *Node) Reload(ctx context.Context, allZones bool) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.stopping {
+		return errors.New("reload refused: anyu is stopping")
+	}
 	c, err := n.opts.Read()
 	if err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
@@ -327,16 +336,18 @@ func (n *Node) Reload(ctx context.Context, allZones bool) error {
 	if err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
-	recursion, err := n.planReload(c)
+	recursion, undo, err := n.planReload(c)
 	if err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
 	if err := n.listen.Reload(n.sockets(c)); err != nil {
+		undo()
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
 	recursion()
 	n.server.Configure(n.answers(c))
 	n.current.Store(c)
+	n.noticeReload()
 	n.moves.take(moved)
 	n.zones.configure(c.Zones)
 	return n.zones.load(ctx, allZones)
@@ -360,8 +371,6 @@ func (n *Node) fixed(c *config.Config) error {
 		{"log", old.Log, c.Log},
 		{"figures", old.Figures, c.Figures},
 		{"notify", old.Notify, c.Notify},
-		{"recursion.source", old.Recursion.Source, c.Recursion.Source},
-		{"recursion.limits.server_queries", old.Recursion.Limits.ServerQueries, c.Recursion.Limits.ServerQueries},
 	} {
 		if !reflect.DeepEqual(part.before, part.now) {
 			return fmt.Errorf("%s cannot change while anyu runs: restart it", part.key)
@@ -386,8 +395,8 @@ func (n *Node) openFigures() {
 		figures.Rows = n.trail.Kept
 	}
 	n.registry.MustRegister(figures)
-	if n.resolver != nil {
-		n.registry.MustRegister(&resolverFigures{n.resolver, n.conf().Node})
+	if r := n.resolver(); r != nil {
+		n.registry.MustRegister(&resolverFigures{r, n.conf().Node})
 	}
 	n.history = history.New(history.Options{
 		Dir: n.data.Path(figuresDir), Registry: n.registry, Retention: time.Duration(n.conf().Figures.Days) * 24 * time.Hour,

@@ -11,6 +11,9 @@ import (
 	"anyu/serve"
 )
 
+// resolver is what finds answers; nil: there are zones only.
+func (n *Node) resolver() *resolver { return n.finder.Load() }
+
 // openRecursion makes what the server needs to resolve. It opens nothing but files.
 func (n *Node) openRecursion(c *config.Config) error {
 	p, err := n.planRecursion(c)
@@ -20,44 +23,54 @@ func (n *Node) openRecursion(c *config.Config) error {
 	if p.conf.Off {
 		return nil
 	}
+	r, err := n.newResolver(p)
+	n.finder.Store(r)
+	return err
+}
+
+func (n *Node) newResolver(p *recursionPlan) (*resolver, error) {
 	nta, err := openNegatives(n.data.Path(negativeFile))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	tuneCollector()
-	n.resolver, err = newResolver(resolverParts{plan: p, dir: n.data.Path(anchorDir), nta: nta, log: n.opts.Log})
-	return err
+	return newResolver(resolverParts{plan: p, dir: n.data.Path(anchorDir), nta: nta, log: n.opts.Log})
 }
 
 // attachRecursion makes the loops. They answer from now on.
 func (n *Node) attachRecursion(ctx context.Context) error {
-	if n.resolver == nil {
-		return nil
+	if r := n.resolver(); r != nil {
+		return n.runResolver(ctx, r)
 	}
-	if err := n.resolver.attach(n.server, n.workers(), func() *serve.Worker { return n.worker(ringSize, 0) }); err != nil {
+	return nil
+}
+
+func (n *Node) runResolver(ctx context.Context, r *resolver) error {
+	if err := r.attach(n.server, n.workers(), func() *serve.Worker { return n.worker(ringSize, 0) }); err != nil {
 		return err
 	}
-	n.resolver.keepRoot(n.data.Path(mirrorDir), n.findings, n.conf().Node)
-	n.resolver.run(ctx)
+	r.keepRoot(n.data.Path(mirrorDir), n.findings, n.conf().Node)
+	r.run(ctx)
 	return nil
 }
 
 // tendRecursion starts what goes on beside answering.
 func (n *Node) tendRecursion(ctx context.Context) {
-	if n.resolver == nil {
+	r := n.resolver()
+	if r == nil {
 		return
 	}
 	n.work.Go(func() { n.keepCache(ctx) })
-	n.work.Go(func() { n.resolver.followAnchors(ctx) })
-	n.work.Go(func() { n.resolver.watchHealth(ctx, n.findings, n.conf().Node) })
-	n.work.Go(func() { n.resolver.watchClients(ctx, n.findings, n.conf().Node) })
-	n.work.Go(func() { n.resolver.endNegatives(ctx) })
-	n.work.Go(func() { n.resolver.root.run(ctx) })
+	n.work.Go(func() { r.followAnchors(ctx) })
+	n.work.Go(func() { r.watchHealth(ctx, n.findings, n.conf().Node) })
+	n.work.Go(func() { r.watchClients(ctx, n.findings, n.conf().Node) })
+	n.work.Go(func() { r.endNegatives(ctx) })
+	n.work.Go(func() { r.root.run(ctx) })
 }
 
 // keepCache restores the cache and then saves it from time to time. Answers do not wait for it.
 func (n *Node) keepCache(ctx context.Context) {
-	r, file := n.resolver, n.data.Path(cacheFile)
+	r, file := n.resolver(), n.data.Path(cacheFile)
 	start := time.Now()
 	if *n.conf().Recursion.Cache.Save && n.simulation == nil {
 		count, err := restoreCache(r.cache, file, r.minds(), start.UnixNano())
@@ -71,10 +84,12 @@ func (n *Node) keepCache(ctx context.Context) {
 		}
 	}
 	r.restored.Store(true)
-	for {
+	for saved := time.Now(); ; {
 		select {
-		case <-time.After(time.Duration(n.conf().Recursion.Cache.SaveEvery)):
+		case <-time.After(time.Until(saved.Add(time.Duration(n.conf().Recursion.Cache.SaveEvery)))):
 			n.saveCache()
+			saved = time.Now()
+		case <-r.reloaded:
 		case <-ctx.Done():
 			return
 		}
@@ -83,7 +98,7 @@ func (n *Node) keepCache(ctx context.Context) {
 
 // saveCache writes the cache, or says why it could not be.
 func (n *Node) saveCache() {
-	r := n.resolver
+	r := n.resolver()
 	if r == nil || n.simulation != nil || !r.restored.Load() {
 		return // what is on disk is more than what is here, or of another world
 	}
@@ -106,36 +121,64 @@ func (n *Node) saveCache() {
 
 // closeRecursion ends the loops when nobody asks any more, and keeps what they learned.
 func (n *Node) closeRecursion() {
-	if n.resolver == nil {
+	r := n.resolver()
+	if r == nil {
 		return
 	}
-	n.resolver.close()
+	r.close()
 	n.saveCache()
 }
 
-// errNeverOn: a resolver takes sockets and memory, which a node that began without has not.
-var errNeverOn = errors.New("recursion.off cannot become false while anyu runs: restart it")
+// noticeReload tells who sleeps that the configuration is another.
+func (n *Node) noticeReload() {
+	r := n.resolver()
+	if r == nil {
+		return
+	}
+	select {
+	case r.reloaded <- struct{}{}:
+	default:
+	}
+}
 
-// planReload reads all that another configuration of recursion needs, and returns what puts it into effect.
-func (n *Node) planReload(c *config.Config) (apply func(), err error) {
+// planReload reads all that another configuration of recursion needs, and returns what puts it into effect, and what gives it up.
+func (n *Node) planReload(c *config.Config) (apply, undo func(), err error) {
 	p, err := n.planRecursion(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	z, err := discoveryZone(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	nothing := func() {}
 	discover := func() { n.server.Change(serve.Change{Put: []serve.Zone{z}}) }
 	switch {
 	case p.conf.Off:
-		return discover, nil // clients are refused; what is known stays, for when it is on again
-	case n.resolver == nil:
-		return nil, errNeverOn
+		return discover, nothing, nil // clients are refused; what is known stays, for when it is on again
+	case n.resolver() == nil:
+		return n.planFirst(p, discover)
 	}
-	fresh, err := n.resolver.prepare(p)
+	fresh, err := n.resolver().prepare(p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return func() { discover(); n.resolver.configure(p, fresh) }, nil
+	return func() { discover(); n.resolver().configure(p, fresh) }, nothing, nil
+}
+
+// planFirst makes a resolver for a node that began without.
+func (n *Node) planFirst(p *recursionPlan, discover func()) (apply, undo func(), err error) {
+	r, err := n.newResolver(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := n.runResolver(n.life, r); err != nil {
+		return nil, nil, err
+	}
+	return func() {
+		discover()
+		n.finder.Store(r)
+		n.registry.MustRegister(&resolverFigures{r, n.conf().Node})
+		n.tendRecursion(n.life)
+	}, r.close, nil
 }

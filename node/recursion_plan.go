@@ -47,7 +47,7 @@ func planRecursion(c *config.Config, now time.Time) (*recursionPlan, error) {
 		return nil, err
 	}
 	p.resolve = resolve.Config{
-		Hints: hints, Prime: *r.Prime, Minimise: *r.Minimise, IPv4: *r.IPv4, IPv6: *r.IPv6, Sentinel: true,
+		Hints: hints, Prime: *r.Prime, Minimise: *r.Minimise, SameCase: !*r.CaseRandomisation, IPv4: *r.IPv4, IPv6: *r.IPv6, Sentinel: true,
 		Private: r.Private, Exempt: r.Permitted, Minimal: *r.Minimal, DNS64: r.DNS64, BelowNX: true, Aggressive: *r.Aggressive,
 		OfZone: r.Limits.ZoneQueries, Tasks: r.Limits.Tasks, Failed: seconds(r.Cache.FailureTTL),
 		MaxTTL: seconds(r.Cache.MaxTTL), MinTTL: seconds(r.Cache.MinTTL), NegativeTTL: seconds(r.Cache.NegativeTTL),

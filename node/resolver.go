@@ -46,6 +46,7 @@ type resolver struct {
 	prefetch atomic.Bool
 	used     chan struct{} // closed with the first question
 	first    sync.Once
+	reloaded chan struct{} // wakes who keeps the cache
 
 	mu        sync.Mutex // of what follows; reload, control and probes change it
 	plan      *recursionPlan
@@ -81,7 +82,7 @@ func newResolver(parts resolverParts) (*resolver, error) {
 	conf.Seed = seeds[0]
 	r := &resolver{
 		log: parts.log, cache: cache.New(conf), servers: nameserver.New(nameserver.Config{Seed: seeds[1]}),
-		used: make(chan struct{}), plan: p, nta: parts.nta,
+		used: make(chan struct{}), reloaded: make(chan struct{}, 1), plan: p, nta: parts.nta,
 	}
 	r.prefetch.Store(*p.conf.Cache.Prefetch)
 	var err error
@@ -95,7 +96,7 @@ func newResolver(parts resolverParts) (*resolver, error) {
 // attach makes the engines and their loops. Zones of the server are asked there and not at their servers (RFC 8806 for our own).
 func (r *resolver) attach(server *serve.Server, loops int, worker func() *serve.Worker) (err error) {
 	r.held = serve.NewHeld(server)
-	r.streams = outbound.NewStreams(outbound.StreamConfig{})
+	r.streams = outbound.NewStreams(outbound.StreamConfig{Source: r.plan.source})
 	var list []*outbound.Loop
 	config := r.engineConfig()
 	var secret [16]byte
@@ -243,7 +244,9 @@ func (r *resolver) configure(p *recursionPlan, fresh *anchors) {
 	r.prefetch.Store(*p.conf.Cache.Prefetch)
 	config := r.engineConfig()
 	r.mu.Unlock()
+	r.streams.Configure(p.source)
 	for _, l := range r.loops.Each() { // not under the lock: a loop may wait for it
+		l.Configure(p.source, p.conf.Limits.ServerQueries)
 		l.Call(func(e *resolve.Engine, t *pending.Table) {
 			e.Configure(config)
 			t.Configure(p.pending)

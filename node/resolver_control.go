@@ -196,7 +196,7 @@ func (n *Node) recursionCommand(command string, args []string) (result any, ok b
 	default:
 		return nil, false, nil
 	}
-	r := n.resolver
+	r := n.resolver()
 	if r == nil || n.conf().Recursion.Off {
 		return nil, true, errNoRecursion
 	}

@@ -36,8 +36,8 @@ func (n *Node) answers(c *config.Config) *serve.Config {
 		Clients: filter.NewACL(c.Clients.Allow), Keepalive: time.Duration(c.Listen.Idle),
 	}
 	s.NoReasons = !*c.Recursion.Reasons
-	if n.resolver != nil && !c.Recursion.Off {
-		s.Recursion = n.resolver.settings(c)
+	if n.resolver() != nil && !c.Recursion.Off {
+		s.Recursion = n.resolver().settings(c)
 		if n.opts.NoLimits {
 			s.Recursion.Clients = nil
 		}

@@ -79,7 +79,7 @@ func (x *Exchange) Begin(ask resolve.Ask, servers *nameserver.Table, random func
 	s := servers.Look(ask.Server, ask.Zone, now)
 	encrypted := ask.Upstream != nil && ask.Upstream.Protocol != resolve.Plain
 	stream := ask.Stream || encrypted
-	*x = Exchange{ask: ask, servers: servers, random: random, msg: x.msg[:0], client: cookie, stream: stream, encrypted: encrypted, mixed: !stream,
+	*x = Exchange{ask: ask, servers: servers, random: random, msg: x.msg[:0], client: cookie, stream: stream, encrypted: encrypted, mixed: !stream && !ask.SameCase,
 		edns: !s.NoEDNS || ask.Signed, showed: s.EDNS}
 	if s.Cookie.Client == cookie {
 		x.known = s.Cookie

@@ -582,3 +582,23 @@ func (x *talk) event(kind byte, octets []byte) exchange.Action {
 	x.now = x.Deadline()
 	return x.Expired(x.now)
 }
+
+// recursion.case_randomisation: without it the name goes out as it was asked, and a server that answers in other letters is believed over UDP.
+func TestCase_isKeptWhereItIsWanted(t *testing.T) {
+	for _, same := range []bool{false, true} {
+		x := begin(t, nil, func(a *resolve.Ask) { a.SameCase = same })
+		sent := x.Message()[wire.HeaderSize:][:len(question.Name)]
+		if bytes.Equal(sent, question.Name) != same {
+			t.Errorf("same case %v: sent %q", same, sent)
+		}
+		lower := x.reply()
+		copy(lower[wire.HeaderSize:], question.Name.AppendLower(nil))
+		if !same {
+			x.hear(exchange.Send, lower)
+			x.wantOver(true)
+			continue
+		}
+		x.hear(exchange.Done, lower)
+		x.wantReply()
+	}
+}

@@ -157,6 +157,14 @@ func (l *Loop) Call(f func(engine *resolve.Engine, table *pending.Table)) bool {
 	return true
 }
 
+// Configure replaces what queries from now on leave from, and how many may be under way to one server. False: the loop has ended.
+func (l *Loop) Configure(source Source, ofServer int) bool {
+	return l.Call(func(*resolve.Engine, *pending.Table) {
+		l.config.Source, l.config.OfServer = source, ofServer
+		l.sockets.source = source
+	})
+}
+
 // Run resolves until ctx ends. Who still waits then gets no answer.
 func (l *Loop) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, l.sockets.wake)

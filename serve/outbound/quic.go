@@ -109,7 +109,7 @@ func (d *doq) connect(l *line) {
 	}
 	server := d.upstream.key.server
 	local := &net.UDPAddr{}
-	if from := d.streams.config.Source.of(server.Addr()); from.IsValid() {
+	if from := d.streams.source.Load().of(server.Addr()); from.IsValid() {
 		local.IP = from.AsSlice()
 	}
 	network := "udp4"

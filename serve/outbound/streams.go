@@ -57,8 +57,10 @@ type Streams struct {
 	open   atomic.Int64 // connections
 	run    sync.WaitGroup
 
+	source    atomic.Pointer[Source]
 	mu        sync.Mutex
 	upstreams map[key]*upstream
+	retired   []*upstream // with connections from an address of before: they answer what they were asked, and end when they are idle
 	closed    bool
 }
 
@@ -151,7 +153,23 @@ func (q *asked) finish(msg []byte) {
 func NewStreams(c StreamConfig) *Streams {
 	s := &Streams{config: c.withDefaults(), upstreams: make(map[key]*upstream)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.source.Store(&s.config.Source)
 	return s
+}
+
+// Configure makes connections leave from another address. Those that are open are asked nothing any more.
+func (s *Streams) Configure(source Source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || *s.source.Load() == source {
+		return
+	}
+	s.source.Store(&source)
+	s.retired = slices.DeleteFunc(s.retired, func(u *upstream) bool { return u.tally.open.Load() == 0 && u.waiting.Load() == 0 })
+	for k, u := range s.upstreams {
+		s.retired = append(s.retired, u)
+		delete(s.upstreams, k)
+	}
 }
 
 // Send asks a server. done is called exactly once, by any goroutine, with the reply, or with nil when none comes within the timeout or the
@@ -254,7 +272,7 @@ func (s *Streams) shed() bool {
 
 func (s *Streams) idlest() (shed func() bool) {
 	s.mu.Lock()
-	all := slices.Collect(maps.Values(s.upstreams))
+	all := slices.AppendSeq(slices.Clone(s.retired), maps.Values(s.upstreams))
 	s.mu.Unlock()
 	var oldest time.Time
 	for _, u := range all {
@@ -311,8 +329,8 @@ func (s *Streams) Upstreams() []Upstream {
 func (s *Streams) Close() {
 	s.mu.Lock()
 	s.closed = true
-	all := s.upstreams
-	s.upstreams = nil
+	all := slices.AppendSeq(s.retired, maps.Values(s.upstreams))
+	s.upstreams, s.retired = nil, nil
 	s.mu.Unlock()
 	s.stop()
 	for _, u := range all {
@@ -324,7 +342,7 @@ func (s *Streams) Close() {
 // dialer connects from the configured address.
 func (s *Streams) dialer(server netip.Addr) *net.Dialer {
 	d := &net.Dialer{KeepAlive: -1} // an idle connection is closed long before
-	if from := s.config.Source.of(server); from.IsValid() {
+	if from := s.source.Load().of(server); from.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 	}
 	d.SetMultipathTCP(false)

@@ -16,6 +16,7 @@ type Config struct {
 	Local Local  // zones held here; nil: none
 
 	Minimise bool // QNAME minimisation (RFC 9156)
+	SameCase bool // ask in the letters of the question, not in random case (0x20)
 	IPv4     bool // ask servers over IPv4
 	IPv6     bool
 

@@ -66,6 +66,7 @@ type Ask struct {
 	RD, CD   bool
 	Signed   bool          // the answer must be signed: never ask without EDNS (RFC 6840, Section 5.9; CVE-2026-52690)
 	Stream   bool          // not over UDP
+	SameCase bool          // the letters of the name as they are, not in random case
 	Upstream *Upstream     // how to speak to it; nil: DNS over UDP and TCP
 	Timeout  time.Duration // after which the engine wants to hear that nothing came
 }

@@ -128,7 +128,7 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	n := a.try(s)
 	t.spent.sends++
 	t.count(d, 1)
-	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: d.stream || state.TCPOnly, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout})
+	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: d.stream || state.TCPOnly, SameCase: t.config.SameCase, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout})
 	t.count(d, -1)
 	step := Step{Kind: StepAsk, Zone: d.zone, Question: a.q, Server: s.Addr, RTT: out.RTT}
 	switch out.Kind {
