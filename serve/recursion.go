@@ -287,5 +287,5 @@ func (w *Worker) keepPacket(a *resolve.Answer, h wire.Header, body []byte) {
 		p.PrefetchAt = 0
 	}
 	key := cache.AppendKey(w.packetKey[:0], a.Question, w.variant())
-	w.config.Recursion.Cache.PutPacket(key, p, uint32(min(life, 1<<31-1)), w.now)
+	w.config.Recursion.Cache.Since(a.Epoch).PutPacket(key, p, uint32(min(life, 1<<31-1)), w.now)
 }

@@ -130,8 +130,8 @@ func decodeAnswer(e entry, now uint32) (*Answer, bool) {
 // PutAnswer keeps an answer for ttl seconds, which the caller took from its records, its SOA (RFC 2308, Section 5) or its failures. It is
 // bounded here: by Config, for failures by RFC 9520, Section 3.2, for what failed validation by MaxBogusTTL. An answer, even one that
 // may not be used again (ttl 0), ends the failure before it; a failure leaves the answer before it for StaleAnswer.
-func (c *Cache) PutAnswer(a *Answer, variant uint8, ttl uint32, now int64) {
-	at := seconds(now)
+func (v Since) PutAnswer(a *Answer, variant uint8, ttl uint32, now int64) {
+	c, at := v.cache, seconds(now)
 	kind := byte(kindAnswer)
 	switch {
 	case a.Failed():
@@ -159,10 +159,13 @@ func (c *Cache) PutAnswer(a *Answer, variant uint8, ttl uint32, now int64) {
 		code |= authority
 	}
 	s.mu.Lock()
-	e := appendHeader(s.scratch[:0], kind, byte(a.Security), key, code, at, at+ttl)
-	e = c.appendAnswer(e, a, keyName(key))
-	s.scratch = e[:0]
-	stored := s.store(h, e, at)
+	stored := false
+	if !v.over() {
+		e := appendHeader(s.scratch[:0], kind, byte(a.Security), key, code, at, at+ttl)
+		e = c.appendAnswer(e, a, keyName(key))
+		s.scratch = e[:0]
+		stored = s.store(h, e, at)
+	}
 	s.mu.Unlock()
 	if !stored || kind == kindFailure {
 		return

@@ -77,6 +77,7 @@ func (c Config) withDefaults() Config {
 type Cache struct {
 	config  atomic.Pointer[Config]
 	secret  secret
+	epoch   atomic.Uint64 // of Flush and FlushAll
 	shards  []shard
 	denials denials
 }

@@ -127,7 +127,8 @@ func (d *denials) closest(name wire.Name) *proofs {
 // soa may be nil, as beside an answer from a wildcard: then the record counts for Expand, and for Deny once the SOA is known.
 //
 // What proves nothing, or hardly anything (a record that was made for one name: RFC 9824, RFC 4470), is not kept.
-func (c *Cache) PutDenial(zone wire.Name, set, soa *message.RRset, now int64) {
+func (v Since) PutDenial(zone wire.Name, set, soa *message.RRset, now int64) {
+	c := v.cache
 	var room [2*wire.MaxName + 1]byte
 	zone = wire.Name(zone.AppendLower(nil))
 	key, n3, ok := proofKey(room[:0], zone, set)
@@ -147,6 +148,9 @@ func (c *Cache) PutDenial(zone wire.Name, set, soa *message.RRset, now int64) {
 	d := &c.denials
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if v.over() {
+		return
+	}
 	p := d.zones[string(zone)]
 	if p == nil {
 		p = &proofs{zone: zone}

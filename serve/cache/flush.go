@@ -9,6 +9,7 @@ import (
 // Flush forgets all entries of a name, with subtree also those below it, and returns how many there were. Denials of the zones concerned
 // go too, and so do all finished packets, which are not counted: one of another name may hold an alias that leads there.
 func (c *Cache) Flush(name wire.Name, subtree bool) int {
+	c.epoch.Add(1)
 	lower := wire.Name(name.AppendLower(nil))
 	n := c.denials.flush(lower, subtree)
 	for i := range c.shards {
@@ -36,6 +37,7 @@ func (c *Cache) Flush(name wire.Name, subtree bool) int {
 
 // FlushAll forgets everything.
 func (c *Cache) FlushAll() {
+	c.epoch.Add(1)
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()

@@ -77,8 +77,8 @@ func (p *Packet) Append(dst []byte, now int64) []byte {
 
 // PutPacket keeps a packet for ttl seconds under a key made by AppendKey; Stored and Expires are not looked at. It reports false, and keeps
 // nothing, when ttl is 0 or the body is not AN+NS+AR whole records that fit an entry.
-func (c *Cache) PutPacket(key []byte, p *Packet, ttl uint32, now int64) bool {
-	at := seconds(now)
+func (v Since) PutPacket(key []byte, p *Packet, ttl uint32, now int64) bool {
+	c, at := v.cache, seconds(now)
 	if len(key) > keyRoom || keyName(key) == nil || ttl == 0 {
 		return false
 	}
@@ -89,6 +89,9 @@ func (c *Cache) PutPacket(key []byte, p *Packet, ttl uint32, now int64) bool {
 	s := c.shard(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if v.over() {
+		return false
+	}
 	e := appendHeader(s.scratch[:0], kindPacket, byte(p.Security), key, uint16(p.Rcode), at, at+ttl)
 	defer func() { s.scratch = e[:0] }()
 	for _, v := range [...]uint16{p.Flags, p.AN, p.NS, p.AR, p.Reason} {

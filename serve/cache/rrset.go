@@ -112,19 +112,21 @@ func left(expires, now uint32) uint32 {
 //     data. Only what is expired, or was flushed, starts a new life.
 //   - What failed validation is kept for MaxBogusTTL at most.
 //
-// An RRset with TTL 0 is stored and is stale at once; one that is too long or of another class is not stored, and is returned as offered.
-func (c *Cache) PutRRset(set *message.RRset, trust Trust, sec dnssec.Security, now int64) Entry {
+// An RRset with TTL 0 is stored and is stale at once; one that is too long, of another class or from before a flush is not stored, and is returned
+// as offered.
+func (v Since) PutRRset(set *message.RRset, trust Trust, sec dnssec.Security, now int64) Entry {
+	c := v.cache
 	var room [keyRoom]byte
 	key := appendSetKey(room[:0], set.Name, set.Type)
 	h := c.secret.hash(kindRRset, key)
 	s := c.shard(h)
 	at := seconds(now)
 	expires := at + c.life(set.TTL, sec)
-	if set.Class != wire.ClassIN {
-		return Entry{Set: set.Copy(), Trust: trust, Security: sec, Stored: int64(at), Expires: int64(expires)}
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if set.Class != wire.ClassIN || v.over() {
+		return Entry{Set: set.Copy(), Trust: trust, Security: sec, Stored: int64(at), Expires: int64(expires)}
+	}
 	if slot, e := s.index.Load().find(h, kindRRset, key); slot != nil && e.fresh(at) {
 		if held, ok := decodeRRset(e, at); ok {
 			if trust < held.Trust && held.Security != dnssec.Bogus {

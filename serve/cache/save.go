@@ -68,6 +68,7 @@ func (s *shard) all() []*segment {
 // clock does not know, is left out. Anything that is not as Save wrote it is refused with ErrFormat, and then the cache is as before. Work and
 // memory are bounded by the octets given and by Config.Bytes.
 func (c *Cache) Restore(r io.Reader, now int64) (int, error) {
+	begun := c.Epoch()
 	sum := sha256.New()
 	in := &summed{r: bufio.NewReaderSize(r, 1<<16), sum: sum}
 	head := make([]byte, len(magic))
@@ -99,12 +100,18 @@ func (c *Cache) Restore(r io.Reader, now int64) (int, error) {
 	if _, err := io.ReadFull(in.r, got); err != nil || string(got) != string(want) {
 		return 0, fmt.Errorf("restoring the cache: %w", ErrFormat)
 	}
+	if c.Epoch() != begun {
+		return 0, errFlushed
+	}
 	return c.adopt(aside), nil
 }
+
+var errFlushed = errors.New("the cache was flushed while it was being restored")
 
 // adopt takes the content of another cache, entry by entry where the number of shards differs.
 func (c *Cache) adopt(from *Cache) int {
 	c.FlushAll()
+	now := c.Since(c.Epoch())
 	n := 0
 	for i := range from.shards {
 		f := &from.shards[i]
@@ -114,9 +121,11 @@ func (c *Cache) adopt(from *Cache) int {
 					h := c.secret.hash(e.kind(), e.key())
 					s := c.shard(h)
 					s.mu.Lock()
-					s.store(h, e, e.stored())
-					s.mu.Unlock()
-					n++
+					defer s.mu.Unlock()
+					if !now.over() {
+						s.store(h, e, e.stored())
+						n++
+					}
 				})
 			}
 		}

@@ -21,11 +21,12 @@ type Answer struct {
 	Answer     []*message.RRset
 	Authority  []*message.RRset
 	Additional []*message.RRset
-	Expires    int64 // seconds since 1970: what a cache may keep it until
-	Renew      int64 // from when it should be renewed, before it expires
-	Stale      bool  // from records that have expired (RFC 8767)
-	Cached     bool  // no server was asked
-	Sends      int   // questions sent to servers
+	Expires    int64  // seconds since 1970: what a cache may keep it until
+	Renew      int64  // from when it should be renewed, before it expires
+	Stale      bool   // from records that have expired (RFC 8767)
+	Cached     bool   // no server was asked
+	Epoch      uint64 // of the cache when resolving began: with a flush since, the answer is not to be kept
+	Sends      int    // questions sent to servers
 	Trace      []Step
 }
 
@@ -40,7 +41,7 @@ func failure(reason uint16, text string) *Answer {
 // its own chain of trust (RFC 4035, Section 5).
 func (t *task) answer(q message.Question) *Answer {
 	a := &Answer{Question: q, Security: dnssec.Secure, Reason: event.NoReason, Expires: noEnd, Renew: noEnd}
-	defer func() { a.Sends, a.Cached, a.Trace = t.spent.sends, t.spent.sends == 0, t.trace }()
+	defer func() { a.Epoch, a.Sends, a.Cached, a.Trace = t.epoch, t.spent.sends, t.spent.sends == 0, t.trace }()
 	name := q.Name
 	for range MaxChain + 1 {
 		l := t.link(message.Question{Name: name, Type: q.Type, Class: q.Class}, true)
@@ -97,7 +98,7 @@ func (t *task) refer(a *Answer, name wire.Name) {
 		if e.Security == dnssec.Unchecked && len(e.Set.Sigs) > 0 && t.e.Validator != nil {
 			t.opts.CacheOnly = false // the keys may be asked for
 			q := message.Question{Name: d.zone, Type: wire.TypeNS, Class: wire.ClassIN}
-			a.Security = t.check(&validate.Response{Question: q, Answer: a.Authority}, 0).Security
+			a.Security = t.check(&validate.Response{Question: q, Answer: a.Authority}, 0, t.epoch).Security
 		}
 	}
 	glue := a.Additional

@@ -121,7 +121,7 @@ func (t *task) prime(zone wire.Name, d *zoneCut) *zoneCut {
 	if ns == nil {
 		return nil
 	}
-	return t.remember(ns, append(r.additional, d.hints(ns, r.additional)...), noEnd, d)
+	return t.remember(ns, append(r.additional, d.hints(ns, r.additional)...), noEnd, r.epoch)
 }
 
 // hints are the addresses that were configured for name servers which the answer gives none for.
@@ -176,7 +176,8 @@ func (t *task) childFades(zone wire.Name) bool {
 
 // remember keeps what a parent says of a zone's servers. Only the parent's word is kept, and it never lives longer than the parent's
 // own delegation: a revoked name cannot keep itself alive (ghost domains; Phoenix T1 and T2, CVE-2022-30698).
-func (t *task) remember(ns *message.RRset, glue []*message.RRset, until int64, above *zoneCut) *zoneCut {
+func (t *task) remember(ns *message.RRset, glue []*message.RRset, until int64, epoch uint64) *zoneCut {
+	store := t.e.Cache.Since(epoch)
 	now := t.e.now / second
 	expires := min(now+int64(ns.TTL), until)
 	var kept []*message.RRset
@@ -187,14 +188,14 @@ func (t *task) remember(ns *message.RRset, glue []*message.RRset, until int64, a
 		for _, d := range ns.Data {
 			if s.Name.Equal(message.Target(d)) {
 				kept = append(kept, s)
-				t.e.Cache.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now)
+				store.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now)
 			}
 		}
 	}
 	a := &cache.Answer{Question: message.Question{Name: ns.Name, Type: wire.TypeNS, Class: wire.ClassIN}, Reason: event.NoReason,
 		Authority: []*message.RRset{ns}, Additional: kept, Stored: now, Expires: expires}
 	if expires > now {
-		t.e.Cache.PutAnswer(a, delegation, uint32(expires-now), t.e.now)
+		store.PutAnswer(a, delegation, uint32(expires-now), t.e.now)
 	}
 	return t.cut(ns, kept, expires)
 }
@@ -266,7 +267,7 @@ func (t *task) follow(d *zoneCut, r *reply) *zoneCut {
 		}
 	}
 	t.confirm(ns, r.additional)
-	return t.remember(ns, r.additional, d.expires, d)
+	return t.remember(ns, r.additional, d.expires, r.epoch)
 }
 
 // confirm lets live anew what the parent has just said again: what the zone says of its servers, and the glue.
@@ -294,7 +295,7 @@ func (t *task) keepDS(d *zoneCut, r *reply, ns *message.RRset) {
 	} else if a.Authority = proofs(r.authority); !signed(a.Authority) {
 		return
 	}
-	t.keep(a, raw)
+	t.keep(a, raw, r.epoch)
 	t.comesFrom(keyOf(a.Question, raw), r.from)
 }
 

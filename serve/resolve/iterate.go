@@ -19,8 +19,9 @@ type reply struct {
 	additional []*message.RRset
 	zone       wire.Name
 	from       server
-	recursive  bool // from a resolver
-	dropped    int  // records left out because they do not fit their type
+	recursive  bool   // from a resolver
+	dropped    int    // records left out because they do not fit their type
+	epoch      uint64 // of the cache when it was asked for
 }
 
 // server is one address, asked as one of a zone's servers.

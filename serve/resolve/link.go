@@ -190,11 +190,12 @@ const (
 
 // fetched asks the servers, and keeps what they said.
 func (t *task) fetched(q message.Question) *cache.Answer {
+	epoch := t.e.Cache.Epoch()
 	r, err := t.iterate(q, nil)
 	if err != nil {
 		a := t.fail(q, err.reason, err.Error())
 		if err.reason != reasonLimit {
-			t.e.Cache.PutAnswer(a, raw, t.failureTTL(q, raw), t.e.now)
+			t.e.Cache.Since(epoch).PutAnswer(a, raw, t.failureTTL(q, raw), t.e.now)
 		}
 		return a
 	}
@@ -206,7 +207,7 @@ func (t *task) fetched(q message.Question) *cache.Answer {
 		}
 		a := &cache.Answer{Question: l.Question, Rcode: l.Rcode, AA: r.aa, Security: dnssec.Unchecked, Reason: event.NoReason, Answer: l.Answer, Authority: l.Authority, Additional: l.Additional}
 		t.keepSets(a, r)
-		t.keep(a, raw)
+		t.keep(a, raw, r.epoch)
 		if i == 0 {
 			first = a
 		}
@@ -224,6 +225,7 @@ func (t *task) knows(q message.Question, variant uint8) bool {
 // keepSets files the RRsets of an answer by themselves, for other questions. Where the cache knows better (RFC 2181, Section 5.4.1), or has the same name servers
 // already and does not let them live longer for being heard of again, the answer has what the cache has.
 func (t *task) keepSets(a *cache.Answer, r *reply) {
+	store := t.e.Cache.Since(r.epoch)
 	trust, beside := cache.TrustAnswer, cache.TrustReferral
 	switch {
 	case a.Security == dnssec.Secure:
@@ -233,20 +235,20 @@ func (t *task) keepSets(a *cache.Answer, r *reply) {
 	}
 	for i, s := range a.Answer {
 		if len(s.Data) > 0 && s.Type != wire.TypeRRSIG && (i == 0 || s.Type != wire.TypeCNAME) {
-			t.e.Cache.PutRRset(s, trust, a.Security, t.e.now)
+			store.PutRRset(s, trust, a.Security, t.e.now)
 		}
 	}
 	for i, s := range a.Authority {
 		switch s.Type {
 		case wire.TypeNS:
-			a.Authority[i] = t.held(s, beside, a.Security)
+			a.Authority[i] = t.held(store, s, beside, a.Security)
 		case wire.TypeSOA:
-			t.e.Cache.PutRRset(s, beside, a.Security, t.e.now)
+			store.PutRRset(s, beside, a.Security, t.e.now)
 		}
 	}
 	for i, s := range a.Additional {
 		if s.Type == wire.TypeA || s.Type == wire.TypeAAAA {
-			if e := t.e.Cache.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now); e.Set != nil && e.Security >= a.Security && (e.Trust > cache.TrustAdditional || len(e.Set.Sigs)+len(s.Sigs) == 0) {
+			if e := store.PutRRset(s, cache.TrustAdditional, dnssec.Unchecked, t.e.now); e.Set != nil && e.Security >= a.Security && (e.Trust > cache.TrustAdditional || len(e.Set.Sigs)+len(s.Sigs) == 0) {
 				a.Additional[i] = e.Set
 			}
 		}
@@ -254,20 +256,20 @@ func (t *task) keepSets(a *cache.Answer, r *reply) {
 }
 
 // held files an RRset and returns what the cache holds then.
-func (t *task) held(s *message.RRset, trust cache.Trust, security dnssec.Security) *message.RRset {
-	if e := t.e.Cache.PutRRset(s, trust, security, t.e.now); e.Set != nil && e.Security >= security && (len(e.Set.Sigs) > 0 || len(s.Sigs) == 0) {
+func (t *task) held(store cache.Since, s *message.RRset, trust cache.Trust, security dnssec.Security) *message.RRset {
+	if e := store.PutRRset(s, trust, security, t.e.now); e.Set != nil && e.Security >= security && (len(e.Set.Sigs) > 0 || len(s.Sigs) == 0) {
 		return e.Set
 	}
 	return s
 }
 
-// keep puts an answer into the cache for as long as it holds.
-func (t *task) keep(a *cache.Answer, variant uint8) {
+// keep puts an answer into the cache for as long as it holds. epoch is that in which it was asked for.
+func (t *task) keep(a *cache.Answer, variant uint8, epoch uint64) {
 	ttl := t.ttl(a)
 	t.lowerSOA(a, ttl)
 	a.Stored, a.Expires = t.e.now/second, t.e.now/second+int64(ttl)
 	if ttl > 0 {
-		t.e.Cache.PutAnswer(a, variant, ttl, t.e.now)
+		t.e.Cache.Since(epoch).PutAnswer(a, variant, ttl, t.e.now)
 	}
 }
 
@@ -315,6 +317,7 @@ func (t *task) secured(q message.Question) *cache.Answer {
 	e := t.e
 	var avoid []server
 	var last *cache.Answer
+	var epoch uint64 // of last
 	for range MaxBogus + 1 {
 		r, known := t.rawReply(q, avoid)
 		if r == nil {
@@ -328,7 +331,7 @@ func (t *task) secured(q message.Question) *cache.Answer {
 			if i > 0 && t.knows(l.Question, validated) {
 				break
 			}
-			a := t.check(l, r.dropped)
+			a := t.check(l, r.dropped, r.epoch)
 			a.AA = r.aa
 			if i == 0 {
 				first = a
@@ -340,32 +343,33 @@ func (t *task) secured(q message.Question) *cache.Answer {
 				break // what hangs on a bad link is not looked at
 			}
 			t.keepSets(a, r)
-			t.keep(a, validated)
+			t.keep(a, validated, r.epoch)
 		}
 		if first.Security != dnssec.Bogus {
 			return first
 		}
-		last = first
+		last, epoch = first, r.epoch
 		if !r.from.Addr.IsValid() {
 			break
 		}
 		avoid = append(avoid, r.from)
 		e.Cache.Forget(q, raw)
 	}
-	t.keep(last, validated)
+	t.keep(last, validated, epoch)
 	return last
 }
 
 // rawReply gets what a server says: from the cache where it was needed unchecked before, else by asking. Without a reply it
 // returns the failure.
 func (t *task) rawReply(q message.Question, avoid []server) (*reply, *cache.Answer) {
+	epoch := t.e.Cache.Epoch()
 	if len(avoid) == 0 && !t.opts.Refresh {
 		if a, ok := t.e.Cache.Answer(q, raw, t.e.now); ok {
 			if a.Rcode == wire.ServFail {
 				return nil, a
 			}
 			if t.depth > 1 || !withoutSOA(q, a) || t.addSOA(a) { // a client wants the whole answer
-				return cachedReply(a), nil
+				return cachedReply(a, epoch), nil
 			}
 		}
 	}
@@ -373,15 +377,15 @@ func (t *task) rawReply(q message.Question, avoid []server) (*reply, *cache.Answ
 	if err != nil {
 		a := t.fail(q, err.reason, err.Error())
 		if len(avoid) == 0 && err.reason != reasonLimit {
-			t.e.Cache.PutAnswer(a, validated, t.failureTTL(q, validated), t.e.now)
+			t.e.Cache.Since(epoch).PutAnswer(a, validated, t.failureTTL(q, validated), t.e.now)
 		}
 		return nil, a
 	}
 	return r, nil
 }
 
-func cachedReply(a *cache.Answer) *reply {
-	return &reply{question: a.Question, rcode: a.Rcode, aa: a.AA, answer: a.Answer, authority: a.Authority, additional: a.Additional}
+func cachedReply(a *cache.Answer, epoch uint64) *reply {
+	return &reply{epoch: epoch, question: a.Question, rcode: a.Rcode, aa: a.AA, answer: a.Answer, authority: a.Authority, additional: a.Additional}
 }
 
 // withoutSOA tells whether the denial of DS came with a referral, which has no SOA.
@@ -402,9 +406,9 @@ func (t *task) addSOA(a *cache.Answer) bool {
 	return ok
 }
 
-// check validates one link.
-func (t *task) check(l *validate.Response, dropped int) *cache.Answer {
-	e := t.e
+// check validates one link, which was asked for in an epoch of the cache.
+func (t *task) check(l *validate.Response, dropped int, epoch uint64) *cache.Answer {
+	e, store := t.e, t.e.Cache.Since(epoch)
 	v := e.Validator.Message(e.now, l, source{t}, t.checks)
 	for _, s := range v.Steps {
 		t.note(Step{Kind: StepValidate, Question: l.Question, Zone: l.Question.Name, Text: s})
@@ -424,11 +428,11 @@ func (t *task) check(l *validate.Response, dropped int) *cache.Answer {
 		if c.Wildcard != nil && c.Security == dnssec.Secure {
 			source := c.Set.Copy()
 			source.Name = c.Wildcard
-			e.Cache.PutRRset(source, cache.TrustSecure, dnssec.Secure, e.now)
+			store.PutRRset(source, cache.TrustSecure, dnssec.Secure, e.now)
 		}
 	}
 	for _, d := range v.Denial.Sets {
-		e.Cache.PutDenial(v.Denial.Zone, d, v.Denial.SOA, e.now)
+		store.PutDenial(v.Denial.Zone, d, v.Denial.SOA, e.now)
 	}
 	return a
 }
@@ -461,7 +465,7 @@ func (s source) Retry(q message.Question, why string) (*validate.Response, error
 		return nil, err
 	}
 	l := r.links(q, true)[0]
-	t.keep(&cache.Answer{Question: q, Rcode: l.Rcode, AA: r.aa, Reason: event.NoReason, Answer: l.Answer, Authority: l.Authority, Additional: l.Additional}, raw)
+	t.keep(&cache.Answer{Question: q, Rcode: l.Rcode, AA: r.aa, Reason: event.NoReason, Answer: l.Answer, Authority: l.Authority, Additional: l.Additional}, raw, r.epoch)
 	t.comesFrom(key, r.from)
 	return l, nil
 }

@@ -159,6 +159,7 @@ type task struct {
 	config   *Config
 	opts     Options
 	started  int64
+	epoch    uint64 // of the cache, then
 	next     func() (struct{}, bool)
 	stop     func()
 	yield    func(struct{}) bool
@@ -177,7 +178,7 @@ type task struct {
 type stopped struct{}
 
 func (e *Engine) start(opts Options, body func(*task)) {
-	t := &task{e: e, config: e.config, opts: opts, started: e.now}
+	t := &task{e: e, config: e.config, opts: opts, started: e.now, epoch: e.Cache.Epoch()}
 	t.checks = validate.DefaultLimits().Budget()
 	t.checks.Trace = opts.Trace
 	t.next, t.stop = iter.Pull(func(yield func(struct{}) bool) {

@@ -302,12 +302,12 @@ func forged(section []*message.RRset, q message.Question, zone wire.Name) *messa
 }
 
 // learn keeps a DNAME that is signed, whatever came with it.
-func (t *task) learn(s *message.RRset) {
+func (t *task) learn(s *message.RRset, epoch uint64) {
 	if t.e.Validator == nil || t.opts.CD || len(s.Sigs) == 0 {
 		return
 	}
 	q := message.Question{Name: s.Name, Type: s.Type, Class: s.Class}
-	if a := t.check(&validate.Response{Question: q, Answer: []*message.RRset{s}}, 0); a.Security == dnssec.Secure {
-		t.e.Cache.PutRRset(s, cache.TrustSecure, dnssec.Secure, t.e.now)
+	if a := t.check(&validate.Response{Question: q, Answer: []*message.RRset{s}}, 0, epoch); a.Security == dnssec.Secure {
+		t.e.Cache.Since(epoch).PutRRset(s, cache.TrustSecure, dnssec.Secure, t.e.now)
 	}
 }

@@ -111,11 +111,13 @@ func (t *task) nobody(a *attempt) *failed {
 
 // askHeld asks a zone that is held here.
 func (t *task) askHeld(d *zoneCut, q message.Question) (*reply, kind, *failed) {
+	epoch := t.e.Cache.Epoch()
 	m := t.config.Local.Ask(d.zone, q)
 	if m == nil {
 		return nil, 0, &failed{reasonInvalid, "zone " + d.zone.String() + " is held here and cannot be used now"}
 	}
 	r := t.scrub(m, q, d)
+	r.epoch = epoch
 	r.additional = m.Additional
 	return r, classify(r, m, d), nil
 }
@@ -128,6 +130,7 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	n := a.try(s)
 	t.spent.sends++
 	t.count(d, 1)
+	epoch := t.e.Cache.Epoch()
 	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: d.stream || state.TCPOnly, SameCase: t.config.SameCase, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout})
 	t.count(d, -1)
 	step := Step{Kind: StepAsk, Zone: d.zone, Question: a.q, Server: s.Addr, RTT: out.RTT}
@@ -163,7 +166,7 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	}
 	t.e.Servers.Answered(s.Addr, a.q.Type, out.RTT, t.e.now)
 	t.spent.bytes += out.Message.Size
-	r, k, why := t.read(a, s, out.Message)
+	r, k, why := t.read(a, s, out.Message, epoch)
 	step.Rcode, step.Text = out.Message.Rcode, why
 	t.note(step)
 	if k == isAnswer || k == isAlias || k == isReferral {
@@ -188,7 +191,7 @@ func (a *attempt) try(s server) int {
 }
 
 // read cleans and classifies what a server said, and remembers a server that is not fit.
-func (t *task) read(a *attempt, s server, m *message.Message) (*reply, kind, string) {
+func (t *task) read(a *attempt, s server, m *message.Message, epoch uint64) (*reply, kind, string) {
 	switch {
 	case !m.Has(wire.FlagQR) || m.Opcode() != wire.OpcodeQuery:
 		return nil, isUseless, "is not a reply"
@@ -200,10 +203,10 @@ func (t *task) read(a *attempt, s server, m *message.Message) (*reply, kind, str
 	t.bound(m)
 	d := forged(m.Answer, a.q, a.d.zone)
 	r := t.scrub(m, a.q, a.d)
-	r.from = s
+	r.from, r.epoch = s, epoch
 	t.hear(r)
 	if d != nil {
-		t.learn(d)
+		t.learn(d, r.epoch)
 		return r, isUseless, "has a CNAME that does not follow from its DNAME"
 	}
 	k := classify(r, m, a.d)

@@ -15,6 +15,7 @@ type call struct {
 	v        *Validator
 	s        *settings
 	under    *settings // which the validator had when the call began: what is learned counts under these
+	epoch    uint64    // of the table of keys, then
 	src      Source
 	b        *Budget
 	seconds  int64     // now
@@ -30,8 +31,9 @@ type call struct {
 }
 
 func newCall(v *Validator, now int64, src Source, b *Budget) *call {
+	epoch := v.keys.epoch.Load()
 	s := v.settings.Load()
-	c := &call{v: v, s: s, under: s, src: src, b: b, seconds: now / int64(time.Second), retries: maxRetries}
+	c := &call{v: v, s: s, under: s, epoch: epoch, src: src, b: b, seconds: now / int64(time.Second), retries: maxRetries}
 	c.date = time.Unix(c.seconds, 0)
 	if c.s.Date > 0 {
 		c.date = time.Unix(c.s.Date, 0)

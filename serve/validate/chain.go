@@ -23,6 +23,7 @@ func (c *call) zone(name wire.Name) *zone {
 		z = c.child(top.name, trust{ds: top.ds, keys: top.keys, ttl: maxKeySeconds, anchor: true})
 	}
 	if z == nil { // the keys have changed what is trusted; that happens once
+		c.epoch = c.v.keys.epoch.Load()
 		c.under, c.seen = c.v.settings.Load(), nil
 		again := *c.under
 		again.Primed = nil
@@ -76,7 +77,7 @@ func (c *call) keep(z *zone, ttl uint32) *zone {
 	z.expires, z.under = c.seconds+min(int64(ttl), limit), c.under
 	c.seen = append(c.seen, z)
 	if !c.spent && z.expires > c.seconds {
-		c.v.keys.put(z)
+		c.v.keys.put(z, c.epoch)
 	}
 	return z
 }

@@ -3,6 +3,7 @@ package validate
 import (
 	"crypto/sha256"
 	"sync"
+	"sync/atomic"
 
 	"anyu/dns/dnssec"
 	"anyu/dns/wire"
@@ -33,6 +34,7 @@ type key struct {
 
 // keyTable keeps zones, a bounded number of them. What was used since the hand passed last stays (CLOCK).
 type keyTable struct {
+	epoch  atomic.Uint64 // of flushes: what was asked for before one is not kept after it
 	shards [keyShards]keyShard
 }
 
@@ -86,11 +88,14 @@ func (t *keyTable) get(name wire.Name, seconds int64, under *settings) *zone {
 	return s.slots[i].zone
 }
 
-func (t *keyTable) put(z *zone) {
+func (t *keyTable) put(z *zone, epoch uint64) {
 	name := wire.Name(z.name.AppendLower(nil))
 	s := t.shard(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if t.epoch.Load() != epoch {
+		return
+	}
 	i, ok := s.index[string(name)]
 	switch {
 	case ok:
@@ -112,6 +117,7 @@ func (t *keyTable) put(z *zone) {
 
 // flush forgets a name, or all at and below it, and tells how many that were.
 func (t *keyTable) flush(name wire.Name, subtree bool) (n int) {
+	t.epoch.Add(1)
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
