@@ -39,6 +39,7 @@ type resolver struct {
 	validator *validate.Validator
 	held      *serve.Held
 	loops     *outbound.Loops
+	follows   *pending.Table // that of the first loop, which follows trust anchors
 	streams   *outbound.Streams
 	root      *rootCopy // nil in `anyu query`
 
@@ -110,6 +111,9 @@ func (r *resolver) attach(server *serve.Server, loops int, worker func() *serve.
 		}
 		e := resolve.New(config, resolve.Shared{Cache: r.cache, Servers: r.servers, Validator: r.validator}, rand.NewChaCha8(seed).Uint64)
 		t := pending.New(r.plan.pending, e, r.cache)
+		if r.follows == nil {
+			r.follows = t
+		}
 		l, err := outbound.New(outbound.Config{Engine: e, Table: t, Servers: r.servers, Worker: worker(), Streams: r.streams,
 			Source: r.plan.source, OfServer: r.plan.conf.Limits.ServerQueries, Secret: secret})
 		if err != nil {
@@ -141,6 +145,10 @@ func (r *resolver) trust() validate.Config {
 	c.Negative = append(append([]validate.NegativeAnchor(nil), c.Negative...), r.nta.list(time.Now())...)
 	if !r.plan.conf.Validation.Off {
 		c.Anchors = r.anchors.trusted()
+	}
+	if r.anchors.update {
+		// RFC 5011, Section 2.1: a revocation counts at once, not with the next probe. The keys come on the goroutine of any loop.
+		c.Primed = func(now int64, zone wire.Name, set *message.RRset) bool { return r.follows.Primed(now, zone, set) }
 	}
 	return c
 }

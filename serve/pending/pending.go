@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"container/heap"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"anyu/dns/message"
@@ -72,7 +73,7 @@ type Table struct {
 	timers    timers
 	counts    Counts
 	key       []byte
-	follower  *follower
+	follower  atomic.Pointer[follower] // Primed comes from all engines
 	renew     []renewal
 }
 
