@@ -56,6 +56,7 @@ type Worker struct {
 	packetKey [wire.MaxName + 8]byte
 	cookieBuf [filter.CookieSize]byte
 	obs       event.Query
+	questions [fast.MaxWarm][]byte
 }
 
 // clock gives wall time from one monotonic reading, which costs half of time.Now.
@@ -173,6 +174,9 @@ func (w *Worker) question(out []byte) int {
 
 // compiled answers from the worker's table of finished answers, if there is one to use.
 func (w *Worker) compiled(out []byte) (n int, ok bool) {
+	if len(w.table.byName) == 0 { // what is always there is not kept: a resolver need not look
+		return 0, false
+	}
 	a, ok := w.fast.Find(&w.q)
 	w.keyed = true
 	if !ok || !w.table.current(a.Stamp) {

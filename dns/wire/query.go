@@ -96,6 +96,18 @@ func (q *Query) Read(msg []byte) Verdict {
 	return q.readRecords(msg, off)
 }
 
+// QuestionOf returns the octets of the question (name, type, class) of a message that has exactly one, else nil. It looks at nothing else.
+func QuestionOf(msg []byte) []byte {
+	if len(msg) < HeaderSize || binary.BigEndian.Uint16(msg[4:]) != 1 {
+		return nil
+	}
+	end, err := skipLabels(msg, HeaderSize)
+	if err != nil || end+4 > len(msg) {
+		return nil
+	}
+	return msg[HeaderSize : end+4]
+}
+
 func (q *Query) bare() Verdict {
 	if q.QD == 0 {
 		return Malformed

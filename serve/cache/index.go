@@ -27,21 +27,44 @@ const (
 
 // index finds entries. Its slots are changed by writers of the shard, but for the used bit, which readers set. A bigger index
 // replaces it; readers of the old one see what was true a moment ago.
+//
+// Packets have slots of their own: the hot path looks for nothing else, and among the slots of RRsets and answers, ten for each packet,
+// theirs would be spread over as many more cache lines.
 type index struct {
-	slots    []atomic.Uint64
-	mask     uint64 // of buckets
-	segments []atomic.Pointer[segment]
+	packets, others slots
+	segments        []atomic.Pointer[segment]
 }
 
-func newIndex(buckets, segments int) *index {
-	return &index{
-		slots:    make([]atomic.Uint64, buckets*bucketSlots),
-		mask:     uint64(buckets - 1),
-		segments: make([]atomic.Pointer[segment], segments),
+// slots are buckets in a row.
+type slots struct {
+	all  []atomic.Uint64
+	mask uint64 // of buckets
+}
+
+func newSlots(buckets int) slots {
+	return slots{make([]atomic.Uint64, buckets*bucketSlots), uint64(buckets - 1)}
+}
+
+func newIndex(segments int) *index {
+	return &index{newSlots(firstBuckets), newSlots(firstBuckets), make([]atomic.Pointer[segment], segments)}
+}
+
+func (ix *index) bytes() int64 {
+	return int64(len(ix.packets.all)+len(ix.others.all)+len(ix.segments)) * 8
+}
+
+// of returns the slots for a kind of entries.
+func (ix *index) of(kind byte) *slots {
+	if kind == kindPacket {
+		return &ix.packets
 	}
+	return &ix.others
 }
 
-func (ix *index) bytes() int64 { return int64(len(ix.slots)+len(ix.segments)) * 8 }
+// bucket returns the slots of bucket n.
+func (s *slots) bucket(n uint64) []atomic.Uint64 {
+	return s.all[n&s.mask*bucketSlots:][:bucketSlots:bucketSlots]
+}
 
 // entryAt returns the entry a slot points to, nil if its segment is gone.
 func (ix *index) entryAt(slot uint64) entry {
@@ -59,42 +82,37 @@ func (ix *index) entryAt(slot uint64) entry {
 // find returns the slot and the entry of a key, or nil.
 func (ix *index) find(h uint64, kind byte, key []byte) (*atomic.Uint64, entry) {
 	tag := h >> tagShift
-	bucket := h & ix.mask
-	for range 2 {
-		slots := ix.slots[bucket*bucketSlots:][:bucketSlots]
-		for i := range slots {
-			v := slots[i].Load()
+	of := ix.of(kind)
+	for other := range uint64(2) {
+		bucket := of.bucket(h ^ other)
+		for i := range bucket {
+			v := bucket[i].Load()
 			if v>>tagShift != tag || v&^usedBit == 0 {
 				continue
 			}
 			if e := ix.entryAt(v); e != nil && e.is(kind, key) {
-				return &slots[i], e
+				return &bucket[i], e
 			}
 		}
-		bucket ^= 1
 	}
 	return nil, nil
 }
 
-// slotOf returns the slot with a value, not counting the used bit, or nil.
-func (ix *index) slotOf(h, value uint64) *atomic.Uint64 {
-	bucket := h & ix.mask
-	for range 2 {
-		slots := ix.slots[bucket*bucketSlots:][:bucketSlots]
-		for i := range slots {
-			if slots[i].Load()&^usedBit == value {
-				return &slots[i]
+// holding returns the slot with a value, not counting the used bit, or nil. The hash says where it can be.
+func (s *slots) holding(h, value uint64) *atomic.Uint64 {
+	for other := range uint64(2) {
+		bucket := s.bucket(h ^ other)
+		for i := range bucket {
+			if bucket[i].Load()&^usedBit == value {
+				return &bucket[i]
 			}
 		}
-		bucket ^= 1
 	}
 	return nil
 }
 
 // empty returns a free slot for a hash, or nil.
-func (ix *index) empty(h uint64) *atomic.Uint64 {
-	return ix.slotOf(h, 0)
-}
+func (s *slots) empty(h uint64) *atomic.Uint64 { return s.holding(h, 0) }
 
 // use marks an entry as used; a line that is marked already is not written to.
 func use(slot *atomic.Uint64) {
@@ -155,9 +173,12 @@ func appendHeader(dst []byte, kind, state byte, key []byte, code uint16, stored,
 	return append(dst, key...)
 }
 
-// hash of a key, 16 octets at a time.
+// hash of a key, 16 octets at a time. The variants of a packet have the same one, so that Warm need not know which is asked for.
 func (s *secret) hash(kind byte, key []byte) uint64 {
 	le := binary.LittleEndian
+	if kind == kindPacket && len(key) > 0 {
+		key = key[:len(key)-1]
+	}
 	h := s[0] ^ uint64(kind)<<56 ^ uint64(len(key))
 	for len(key) > 16 {
 		h = mix(le.Uint64(key)^s[1], le.Uint64(key[8:])^h)

@@ -51,7 +51,6 @@ type shard struct {
 	rings   [2]ring
 	free    []uint16 // numbers of segments that may be used again
 	gens    []uint16 // of each number: the last one given
-	entries int
 	count   [kinds]int
 	live    int64
 	evicted uint64
@@ -68,13 +67,13 @@ func (s *shard) clear() {
 	if old := s.index.Load(); old != nil {
 		segments = len(old.segments)
 	}
-	s.index.Store(newIndex(firstBuckets, segments))
+	s.index.Store(newIndex(segments))
 	s.rings = [2]ring{}
 	s.free = s.free[:0]
 	for id := range s.gens {
 		s.free = append(s.free, uint16(id))
 	}
-	s.entries, s.live, s.count = 0, 0, [kinds]int{}
+	s.live, s.count = 0, [kinds]int{}
 }
 
 func (s *shard) segments() int { return len(s.rings[trial].queue) + len(s.rings[kept].queue) }
@@ -144,7 +143,7 @@ func (s *shard) open(isKept bool) *segment {
 	seg := &segment{gen: s.gens[id], id: id, kept: isKept, data: make([]byte, segmentSize)}
 	ix := s.index.Load()
 	if int(id) >= len(ix.segments) {
-		wider := &index{slots: ix.slots, mask: ix.mask, segments: make([]atomic.Pointer[segment], 2*len(ix.segments))}
+		wider := &index{packets: ix.packets, others: ix.others, segments: make([]atomic.Pointer[segment], 2*len(ix.segments))}
 		for i := range ix.segments {
 			wider.segments[i].Store(ix.segments[i].Load())
 		}
@@ -189,7 +188,7 @@ func (s *shard) walk(seg *segment, yield func(h, value uint64, slot *atomic.Uint
 		e = e[:e.size()]
 		h := s.secret.hash(e.kind(), e.key())
 		value := h>>tagShift<<tagShift | uint64(seg.id)<<idShift | uint64(seg.gen)<<genShift | uint64(off>>2)<<offsetShift
-		if slot := s.index.Load().slotOf(h, value); slot != nil {
+		if slot := s.index.Load().of(e.kind()).holding(h, value); slot != nil {
 			yield(h, value, slot, e)
 		}
 		off += len(e)
@@ -199,7 +198,6 @@ func (s *shard) walk(seg *segment, yield func(h, value uint64, slot *atomic.Uint
 // forget takes an entry out of the index.
 func (s *shard) forget(slot *atomic.Uint64, e entry) {
 	slot.Store(0)
-	s.entries--
 	s.count[e.kind()]--
 	s.live -= int64(e.size())
 }
@@ -214,30 +212,47 @@ func (s *shard) place(h uint64, e entry, value uint64) {
 		slot.Store(value | slot.Load()&usedBit)
 		return
 	}
-	if s.entries*2 >= len(ix.slots) && ix.bytes()*2 <= s.budget/indexShare {
-		ix = s.grow(ix)
+	of := ix.of(e.kind())
+	if s.entriesIn(e.kind())*2 >= len(of.all) && ix.bytes()+int64(len(of.all)*8) <= s.budget/indexShare {
+		of = s.grow(ix, e.kind())
 	}
-	slot := ix.empty(h)
-	for slot == nil && len(ix.slots) < smallIndex {
-		ix = s.grow(ix)
-		slot = ix.empty(h)
+	slot := of.empty(h)
+	for slot == nil && len(of.all) < smallIndex {
+		of = s.grow(s.index.Load(), e.kind())
+		slot = of.empty(h)
 	}
 	if slot == nil {
-		slot = s.evict(ix, h)
+		slot = s.evict(s.index.Load(), of, h)
 	}
 	slot.Store(value)
-	s.entries++
 	s.count[e.kind()]++
 }
 
-// grow doubles the index. It goes through the segments in order instead of from slot to slot: memory in a row is read ten times
-// faster, and a writer waits. Entries that find no place are lost, which is rare at this load.
-func (s *shard) grow(old *index) *index {
-	ix := &index{slots: make([]atomic.Uint64, 2*len(old.slots)), mask: old.mask*2 + 1, segments: old.segments}
+// entriesIn is how many entries share the slots of a kind.
+func (s *shard) entriesIn(kind byte) int {
+	if kind == kindPacket {
+		return s.count[kindPacket]
+	}
+	n := -s.count[kindPacket]
+	for _, c := range s.count {
+		n += c
+	}
+	return n
+}
+
+// grow doubles the slots of a kind and returns the new ones. It goes through the segments in order instead of from slot to slot: memory in a
+// row is read ten times faster, and a writer waits. Entries that find no place are lost, which is rare at this load.
+func (s *shard) grow(old *index, kind byte) *slots {
+	ix := &index{packets: old.packets, others: old.others, segments: old.segments}
+	before, of := old.of(kind), ix.of(kind)
+	*of = newSlots(2 * len(before.all) / bucketSlots)
 	for _, r := range s.rings {
 		for _, seg := range r.queue {
 			s.walk(seg, func(h, _ uint64, slot *atomic.Uint64, e entry) {
-				if to := ix.empty(h); to != nil {
+				if ix.of(e.kind()) != of {
+					return
+				}
+				if to := of.empty(h); to != nil {
 					to.Store(slot.Load())
 				} else {
 					s.forget(slot, e)
@@ -246,14 +261,14 @@ func (s *shard) grow(old *index) *index {
 		}
 	}
 	s.index.Store(ix)
-	return ix
+	return of
 }
 
 // evict frees a slot among those a hash may have: the best of one whose entry was not used and is on trial, one that was not used, any. If
 // all were used the others now count as not used.
-func (s *shard) evict(ix *index, h uint64) *atomic.Uint64 {
-	first := h & ix.mask &^ 1 * bucketSlots
-	slots := ix.slots[first:][:2*bucketSlots]
+func (s *shard) evict(ix *index, of *slots, h uint64) *atomic.Uint64 {
+	first := h & of.mask &^ 1 * bucketSlots
+	slots := of.all[first:][:2*bucketSlots]
 	start := int(h >> tagShift) // differs from key to key
 	victim, best := (*atomic.Uint64)(nil), -1
 	for i := range slots {

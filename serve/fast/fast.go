@@ -216,7 +216,7 @@ func (t *Table) grow() {
 		}
 		e := t.chunks[s.chunk][s.off:]
 		klen := int(binary.LittleEndian.Uint16(e[24:]))
-		i := int(hashKey(e[entryHeader : entryHeader+klen]))
+		i := int(hashKey(e[entryHeader : entryHeader+klen-1]))
 		for range maxProbes {
 			if n := &t.slots[i&mask]; n.hash == 0 {
 				*n = s
@@ -240,18 +240,7 @@ func (t *Table) Stats() Stats {
 // for then names in RDATA do not point into it (see wire.Builder).
 func (t *Table) makeKey(q *wire.Query) {
 	n := len(q.Name)
-	i := 0
-	capitals := uint64(0)
-	for ; i+8 <= n; i += 8 {
-		v := binary.LittleEndian.Uint64(q.Name[i:])
-		low := lower8(v)
-		capitals |= v ^ low
-		binary.LittleEndian.PutUint64(t.key[i:], low)
-	}
-	for ; i < n; i++ {
-		t.key[i] = wire.Lower(q.Name[i])
-		capitals |= uint64(q.Name[i] ^ t.key[i])
-	}
+	capitals := lower(t.key[:], q.Name)
 	flags := byte(0)
 	if q.DO {
 		flags = 1
@@ -261,7 +250,7 @@ func (t *Table) makeKey(q *wire.Query) {
 	}
 	t.key[n], t.key[n+1], t.key[n+2] = byte(q.Type>>8), byte(q.Type), flags
 	t.klen = n + 3
-	t.hash = hashKey(t.key[:t.klen])
+	t.hash = hashKey(t.key[:t.klen-1])
 }
 
 // lower8 puts the ASCII capitals among eight octets into lower case: the top bit of an octet of `up` is set where the octet is
@@ -273,7 +262,7 @@ func lower8(v uint64) uint64 {
 	return v | up>>2
 }
 
-// hashKey mixes eight octets at a time by multiplication. It is not keyed: the table belongs to names that exist in the
+// hashKey mixes the key without its flags, which Warm does not know, eight octets at a time by multiplication. It is not keyed: the table belongs to names that exist in the
 // operator's own zones, and maxProbes bounds what a chosen collision can cost.
 func hashKey(k []byte) uint64 {
 	const m = 0x9E3779B97F4A7C15

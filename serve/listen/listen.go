@@ -55,6 +55,12 @@ type Answerer interface {
 	Answer(query []byte, from *Client, out []byte) int
 }
 
+// Foreseer is an Answerer that gains from knowing what comes: Ahead is told the queries of a batch before the first of them is answered. They
+// are as they came from the network, some may not be answered at all, and it keeps none.
+type Foreseer interface {
+	Ahead(queries [][]byte)
+}
+
 // Streamer writes a reply of several messages (AXFR, IXFR). It may run long and is used by many goroutines at a time.
 // An error of send means that the client is gone or too slow; Stream returns it.
 type Streamer interface {

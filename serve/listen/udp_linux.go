@@ -46,6 +46,8 @@ const (
 	// batchSize is the number of datagrams a system call moves. 16, 32, 64 and 128 could not be told apart on a shared machine (4.1 to
 	// 4.5 us of system time an answer each); 64 spreads a wake-up over many answers and keeps the buffers in the second-level cache.
 	batchSize = 64
+	// worthAhead is the smallest batch whose queries are told ahead.
+	worthAhead = 4
 	// queryRoom is the longest UDP message taken: nothing legitimate comes near (UPDATE and TSIG included). Longer ones are
 	// counted as refused. The 192 octets more spread the buffers over the cache's sets: at a stride of exactly one
 	// page all would share one.
@@ -77,6 +79,7 @@ type batch struct {
 	names            [batchSize][nameRoom]byte
 	controls         [batchSize][controlRoom]byte
 	in               []byte
+	ahead            [batchSize][]byte // into in
 	out              []byte
 	client           Client
 	current          int // the message in hand
@@ -164,6 +167,9 @@ func (b *batch) receive(fd int, stopping bool) (int, unix.Errno) {
 func (u *udpSocket) answer(b *batch, n int, a Answerer) {
 	b.client.Arrived = time.Now().UnixNano()
 	set := u.server.settings.Load()
+	if f, ok := a.(Foreseer); ok && n >= worthAhead && len(set.proxies) == 0 {
+		f.Ahead(b.queries(n))
+	}
 	received, replies, used := 0, 0, 0
 	for i := range n {
 		r := &b.recv[i]
@@ -201,6 +207,14 @@ func (u *udpSocket) answer(b *batch, n int, a Answerer) {
 			h.SetControllen(controlRoom)
 		}
 	}
+}
+
+// queries are the first n messages received.
+func (b *batch) queries(n int) [][]byte {
+	for i := range n {
+		b.ahead[i] = b.in[i*queryStride:][:b.recv[i].n]
+	}
+	return b.ahead[:n]
 }
 
 // take finds out who sent message i, and whether it is one to answer.

@@ -3,6 +3,7 @@
 package listen_test
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 
@@ -43,6 +44,48 @@ func TestUDP_allocatesNothing(t *testing.T) {
 				t.Errorf("%d replies sent, want %d", h.Sent(), want)
 			}
 		})
+	}
+}
+
+// seer is told what comes, and notes it.
+type seer struct {
+	answer
+	told     int
+	foretold [][]byte
+	answered int
+}
+
+func (s *seer) Ahead(queries [][]byte) {
+	s.told++
+	for _, q := range queries {
+		s.foretold = append(s.foretold, append([]byte(nil), q...))
+	}
+}
+
+func (s *seer) Answer(q []byte, from *listen.Client, out []byte) int {
+	if s.answered < len(s.foretold) && !bytes.Equal(q, s.foretold[s.answered]) {
+		return listen.Drop
+	}
+	s.answered++
+	return s.answer.Answer(q, from, out)
+}
+
+func TestUDP_tellsTheQueriesOfABatchAhead(t *testing.T) {
+	s := &seer{answer: echo}
+	h, local, err := listen.NewHand(loopback4, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	c := dial(t, "udp", local)
+	for i := range 20 {
+		c.Write(question(uint16(i), 12+i))
+	}
+	for n := 0; n < 20; {
+		n += h.Step()
+	}
+	if s.told != 1 || len(s.foretold) != 20 || s.answered != 20 {
+		t.Errorf("told %d times of %d queries, answered %d", s.told, len(s.foretold), s.answered)
 	}
 }
 
