@@ -76,7 +76,8 @@ type LocalRoot struct {
 type Upstreams struct {
 	// Name of the zone.
 	Name string `yaml:"name"`
-	// Servers to ask, the best first known by how fast they answer.
+	// Servers to ask: the fastest, and those about as fast, in turn; one that is silent or down is asked now and then until it is back. Those with tls,
+	// https or quic go before those with udp and tcp, which are asked when none of the others answers: leave them out where nobody is to listen.
 	Servers []Upstream `yaml:"servers"`
 	// First resolves from the root when none of the servers answers. Default false: that is a failure.
 	First bool `yaml:"first"`

@@ -122,7 +122,6 @@ func (u *Upstreams) check(at string, forward bool, seen map[string]bool) error {
 	if u.Prime && forward {
 		return wrong(at+".prime", "is for stub zones: resolvers are not asked for name servers")
 	}
-	plain, tcp := 0, 0
 	for i := range u.Servers {
 		s := &u.Servers[i]
 		here := fmt.Sprintf("%s.servers[%d]", at, i)
@@ -130,11 +129,7 @@ func (u *Upstreams) check(at string, forward bool, seen map[string]bool) error {
 			return wrong(here+".address", "%v", err)
 		}
 		switch s.Protocol {
-		case "udp":
-			plain++
-		case "tcp":
-			tcp++
-		case "tls", "quic":
+		case "udp", "tcp", "tls", "quic":
 		case "https":
 			if s.Name == "" {
 				return wrong(here, "https needs name: what the server's certificate says")
@@ -145,9 +140,6 @@ func (u *Upstreams) check(at string, forward bool, seen map[string]bool) error {
 		default:
 			return wrong(here+".protocol", "%q: there are udp, tcp, tls, https and quic", s.Protocol)
 		}
-	}
-	if plain > 0 && tcp > 0 {
-		return wrong(at+".servers", "udp and tcp cannot be mixed in one zone: with udp, tcp is used where it is needed")
 	}
 	return nil
 }

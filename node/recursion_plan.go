@@ -114,8 +114,7 @@ func planUpstreams(u config.Upstreams, forward bool) (resolve.Zone, error) {
 			z.Upstreams = append(z.Upstreams, &resolve.Upstream{Address: a, Protocol: kind, Name: s.Name, Path: s.Path})
 			continue
 		}
-		z.Stream = s.Protocol == "tcp"
-		z.Hosts = append(z.Hosts, resolve.Host{Addresses: []netip.AddrPort{a}})
+		z.Hosts = append(z.Hosts, resolve.Host{Addresses: []netip.AddrPort{a}, Stream: s.Protocol == "tcp"})
 	}
 	return z, nil
 }

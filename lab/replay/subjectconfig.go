@@ -51,12 +51,12 @@ func rootless(s *Settings) bool {
 }
 
 func upstream(u Upstream, forward bool) resolve.Zone {
-	z := resolve.Zone{Name: u.Name, Forward: forward, First: u.First, Prime: u.Prime || u.Name.IsRoot(), Stream: u.TCP}
+	z := resolve.Zone{Name: u.Name, Forward: forward, First: u.First, Prime: u.Prime || u.Name.IsRoot()}
 	if len(u.Addrs) > 0 {
-		z.Hosts = append(z.Hosts, resolve.Host{Addresses: u.Addrs})
+		z.Hosts = append(z.Hosts, resolve.Host{Addresses: u.Addrs, Stream: u.TCP})
 	}
 	for _, n := range u.Hosts {
-		z.Hosts = append(z.Hosts, resolve.Host{Name: n})
+		z.Hosts = append(z.Hosts, resolve.Host{Name: n, Stream: u.TCP})
 	}
 	return z
 }

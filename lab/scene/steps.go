@@ -145,7 +145,7 @@ func (w *world) lie(args []string) {
 }
 
 func (w *world) upstream(forward bool, args []string) {
-	z := resolve.Zone{Name: w.parse(args[0]), Forward: forward}
+	z, stream := resolve.Zone{Name: w.parse(args[0]), Forward: forward}, slices.Contains(args[1:], "tcp")
 	for _, a := range args[1:] {
 		switch a {
 		case "first":
@@ -153,9 +153,8 @@ func (w *world) upstream(forward bool, args []string) {
 		case "prime":
 			z.Prime = true
 		case "tcp":
-			z.Stream = true
 		default:
-			z.Hosts = append(z.Hosts, resolve.Host{Addresses: []netip.AddrPort{netip.AddrPortFrom(w.addr(a), 53)}})
+			z.Hosts = append(z.Hosts, resolve.Host{Stream: stream, Addresses: []netip.AddrPort{netip.AddrPortFrom(w.addr(a), 53)}})
 		}
 	}
 	w.plan.resolve.Zones = append(slices.Clone(w.plan.resolve.Zones), z)

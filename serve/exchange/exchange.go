@@ -52,7 +52,10 @@ type Exchange struct {
 	sends     int
 	foreign   int
 	stream    bool
+	began     bool // over a stream
+	cut       bool // the reply over UDP was truncated
 	encrypted bool
+	tcp       bool // where a stream is TCP or TLS
 	mixed     bool // the letters of the name are in random case
 
 	edns     bool // the message in hand has an OPT record
@@ -65,6 +68,9 @@ type Exchange struct {
 	known    nameserver.Cookie // the server's, to send
 	outcome  resolve.Outcome
 	finished bool
+
+	idle time.Duration
+	told bool
 }
 
 // New makes the exchange for a wish of the resolver. cookie is our client cookie, another one for each server (RFC 7873, Section 4.1).
@@ -79,7 +85,7 @@ func (x *Exchange) Begin(ask resolve.Ask, servers *nameserver.Table, random func
 	s := servers.Look(ask.Server, ask.Zone, now)
 	encrypted := ask.Upstream != nil && ask.Upstream.Protocol != resolve.Plain
 	stream := ask.Stream || encrypted
-	*x = Exchange{ask: ask, servers: servers, random: random, msg: x.msg[:0], client: cookie, stream: stream, encrypted: encrypted, mixed: !stream && !ask.SameCase,
+	*x = Exchange{ask: ask, servers: servers, random: random, msg: x.msg[:0], client: cookie, stream: stream, began: stream, tcp: ask.Upstream == nil || ask.Upstream.Protocol <= resolve.TLS, encrypted: encrypted, mixed: !stream && !ask.SameCase,
 		edns: !s.NoEDNS || ask.Signed, showed: s.EDNS}
 	if s.Cookie.Client == cookie {
 		x.known = s.Cookie
@@ -106,6 +112,9 @@ func (x *Exchange) Server() netip.AddrPort { return x.ask.Server }
 
 // Ask is the wish that the exchange fulfils.
 func (x *Exchange) Ask() *resolve.Ask { return &x.ask }
+
+// Idle is how long the server keeps a connection open that is not used, where its reply said so (RFC 7828).
+func (x *Exchange) Idle() (d time.Duration, told bool) { return x.idle, x.told }
 
 // Foreign is how many messages came that were not the reply.
 func (x *Exchange) Foreign() int { return x.foreign }

@@ -187,8 +187,16 @@ func TestReply_isMeasured(t *testing.T) {
 	}
 	x = begin(t, nil, func(a *resolve.Ask) { a.Stream = true })
 	x.hear(exchange.Done, x.reply())
+	if out := x.Outcome(); out.RTT != 10*time.Millisecond || !out.Stream {
+		t.Errorf("%+v: servers that are asked over streams are compared, too", out)
+	}
+	x = begin(t, nil, nil)
+	tc := x.short(0)
+	tc[2] |= 2
+	x.hear(exchange.Send, tc)
+	x.hear(exchange.Done, x.reply())
 	if out := x.Outcome(); out.RTT != 0 || !out.Stream {
-		t.Errorf("%+v: a stream's time is that of connecting", out)
+		t.Errorf("%+v: the time over TCP says nothing of UDP", out)
 	}
 }
 
@@ -600,5 +608,81 @@ func TestCase_isKeptWhereItIsWanted(t *testing.T) {
 		}
 		x.hear(exchange.Done, lower)
 		x.wantReply()
+	}
+}
+
+// RFC 7828, Section 3.2.1: over TCP and TLS we ask how long a connection may stay, without a time; not over UDP, and not where streams are HTTP's or QUIC's
+// (RFC 9250, Section 5.5.2). RFC 8467, Section 4.1: where nobody can read, the message is a multiple of 128 octets with it.
+func TestKeepalive_isAskedForOverTCPAndTLS(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*resolve.Ask)
+		want   bool
+		block  int
+	}{
+		{"UDP", func(*resolve.Ask) {}, false, 1},
+		{"TCP", func(a *resolve.Ask) { a.Stream = true }, true, 1},
+		{"TLS", func(a *resolve.Ask) { a.Upstream = &resolve.Upstream{Protocol: resolve.TLS} }, true, 128},
+		{"HTTPS", func(a *resolve.Ask) { a.Upstream = &resolve.Upstream{Protocol: resolve.HTTPS} }, false, 128},
+		{"QUIC", func(a *resolve.Ask) { a.Upstream = &resolve.Upstream{Protocol: resolve.QUIC} }, false, 128},
+	} {
+		x := begin(t, nil, c.change)
+		m, err := message.Parse(bytes.Clone(x.Message()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, has := m.EDNS.Option(wire.OptionKeepalive)
+		if has != c.want || len(data) != 0 || len(x.Message())%c.block != 0 {
+			t.Errorf("%s: asked %v %x, %d octets", c.name, has, data, len(x.Message()))
+		}
+		x.hear(exchange.Done, x.reply([]byte{0, wire.OptionKeepalive, 0, 2, 0, 50}))
+		if idle, told := x.Idle(); told != c.want || told && idle != 5*time.Second {
+			t.Errorf("%s: told %v, %v", c.name, told, idle)
+		}
+	}
+}
+
+// A server that cuts off what has room, or in whose name somebody forges replies, is asked over TCP for a while; not one whose answer was too long, and none
+// that has not answered over TCP.
+func TestTCPOnly_isLearnedFromAnAnswerOverTCP(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		talk func(x *talk)
+		want bool
+	}{
+		{"truncated for no reason", func(x *talk) {
+			tc := x.short(0)
+			tc[2] |= 2
+			x.hear(exchange.Send, tc)
+			x.hear(exchange.Done, x.reply())
+		}, true},
+		{"truncated, nothing over TCP", func(x *talk) {
+			tc := x.short(0)
+			tc[2] |= 2
+			x.hear(exchange.Send, tc)
+			x.now = x.Deadline()
+			x.want(exchange.Done, x.Expired(x.now))
+		}, false},
+		{"too long", func(x *talk) {
+			tc := x.short(0)
+			tc[2] |= 2
+			x.hear(exchange.Send, tc)
+			x.hear(exchange.Done, append(x.reply(), make([]byte, exchange.Payload)...))
+		}, false},
+		{"forged", func(x *talk) {
+			for i := range exchange.MaxForeign {
+				forged := x.reply()
+				forged[0] ^= 0x55
+				x.hear(map[bool]exchange.Action{true: exchange.Send, false: exchange.Wait}[i == exchange.MaxForeign-1], forged)
+			}
+			x.hear(exchange.Done, x.reply())
+		}, true},
+		{"as it should be", func(x *talk) { x.hear(exchange.Done, x.reply()) }, false},
+	} {
+		x := begin(t, nil, nil)
+		c.talk(x)
+		if got := x.servers.Look(server, zone, x.now).TCPOnly; got != c.want {
+			t.Errorf("%s: over TCP only %v", c.name, got)
+		}
 	}
 }

@@ -118,6 +118,7 @@ func (x *Exchange) understood(now int64, m *message.Message) Action {
 		x.renewed = true
 		return x.send(now)
 	case m.Has(wire.FlagTC) && !x.stream:
+		x.cut = true
 		return x.overStream(now) // RFC 7766, Section 5
 	case x.edns && notUnderstood(m.Rcode):
 		return x.refusedForm(now, m)
@@ -145,6 +146,15 @@ func (x *Exchange) learn(now int64, m *message.Message) {
 	case x.edns && m.EDNS.Present && !x.showed:
 		x.servers.SetEDNS(x.ask.Server, true, now)
 	}
+	// The server answers over TCP, and over UDP somebody guesses, or what it cuts off would have had room (it limits us, or wants nothing over UDP):
+	// the next questions need not find that out again.
+	if x.stream && !x.began && (x.foreign >= MaxForeign || x.cut && m.Size <= Payload) {
+		x.servers.SetTCPOnly(x.ask.Server, true, now)
+	}
+	// RFC 7828, Section 3.3.2: in units of 100 ms; Section 3.2.1: it means nothing elsewhere.
+	if k, ok := m.EDNS.Option(wire.OptionKeepalive); ok && len(k) == 2 && x.stream && x.tcp {
+		x.idle, x.told = time.Duration(binary.BigEndian.Uint16(k))*100*time.Millisecond, true
+	}
 	if x.bare {
 		x.servers.DropCookie(x.ask.Server, now) // it is the server itself that sends none any more
 	}
@@ -163,8 +173,8 @@ func (x *Exchange) refusedForm(now int64, m *message.Message) Action {
 
 func (x *Exchange) replied(now int64, m *message.Message) Action {
 	rtt := time.Duration(now - x.sent)
-	if x.stream {
-		rtt = 0 // it holds the time of connecting
+	if x.stream && !x.began {
+		rtt = 0 // it says nothing of UDP
 	}
 	return x.end(resolve.Outcome{Kind: resolve.Replied, Message: m, RTT: rtt, Stream: x.stream})
 }

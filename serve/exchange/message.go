@@ -60,12 +60,16 @@ func (x *Exchange) appendName(b []byte, name wire.Name) []byte {
 	return b
 }
 
-// appendOPT appends EDNS version 0 with DO (RFC 6891; RFC 3225), over UDP a cookie (RFC 7873, Section 5.1), over TLS padding.
+// appendOPT appends EDNS version 0 with DO (RFC 6891; RFC 3225), over UDP a cookie (RFC 7873, Section 5.1), over
+// TCP and TLS the question how long a connection may stay (RFC 7828, Section 3.2.1: without a time), where nobody can read padding (RFC 8467).
 func (x *Exchange) appendOPT(b []byte) []byte {
 	b = append(b, 0, 0, byte(wire.TypeOPT))
 	b = binary.BigEndian.AppendUint16(b, Payload)
 	b = append(b, 0, 0, 0x80, 0, 0, 0)
 	size := len(b)
+	if x.stream && x.tcp {
+		b = append(b, 0, wire.OptionKeepalive, 0, 0)
+	}
 	switch {
 	case !x.stream:
 		x.cookie = true
@@ -74,7 +78,7 @@ func (x *Exchange) appendOPT(b []byte) []byte {
 		b = append(b, x.client[:]...)
 		b = append(b, x.known.Server[:x.known.Length]...)
 	case x.encrypted:
-		pad := (paddingBlock - (size+4)%paddingBlock) % paddingBlock
+		pad := (paddingBlock - (len(b)+4)%paddingBlock) % paddingBlock
 		b = binary.BigEndian.AppendUint16(b, wire.OptionPadding)
 		b = binary.BigEndian.AppendUint16(b, uint16(pad))
 		b = append(b, make([]byte, pad)...)

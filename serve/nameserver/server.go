@@ -269,10 +269,14 @@ func (t *Table) SetEDNS(addr netip.AddrPort, works bool, now int64) {
 	})
 }
 
-// SetTCPOnly says that the server should be asked over TCP for a while: somebody forges answers in its name, or large ones get lost.
-func (t *Table) SetTCPOnly(addr netip.AddrPort, now int64) {
+// SetTCPOnly says whether the server should be asked over TCP for a while: it has answered there, and over UDP somebody forges answers in its name,
+// or it truncates what is short. That ends early when it does not answer over TCP any more.
+func (t *Table) SetTCPOnly(addr netip.AddrPort, only bool, now int64) {
 	t.change(addr, now, func(_ address, e *server) {
 		e.news = now
-		e.tcpOnly = now + int64(tcpTime)
+		e.tcpOnly = 0
+		if only {
+			e.tcpOnly = now + int64(tcpTime)
+		}
 	})
 }

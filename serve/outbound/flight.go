@@ -165,5 +165,10 @@ func (l *Loop) heardStream(now int64, in *input) {
 		return
 	}
 	l.counts.received.Add(1)
-	l.act(now, f, f.x.Heard(now, in.msg))
+	action := f.x.Heard(now, in.msg)
+	if idle, told := f.x.Idle(); told {
+		a := f.x.Ask()
+		l.config.Streams.Keepalive(a.Server, a.Upstream, idle)
+	}
+	l.act(now, f, action)
 }

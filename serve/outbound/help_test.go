@@ -41,9 +41,9 @@ type rigConfig struct {
 
 func newRig(t testing.TB, c rigConfig) *rig {
 	t.Helper()
-	zone := resolve.Zone{Name: wire.Name{0}, Forward: true, Upstreams: c.upstreams, Stream: c.stream}
+	zone := resolve.Zone{Name: wire.Name{0}, Forward: true, Upstreams: c.upstreams}
 	if len(c.hosts) > 0 {
-		zone.Hosts = []resolve.Host{{Addresses: c.hosts}}
+		zone.Hosts = []resolve.Host{{Addresses: c.hosts, Stream: c.stream}}
 	}
 	r := &rig{servers: nameserver.New(nameserver.Config{}), streams: outbound.NewStreams(c.streams), cache: cache.New(cache.Config{Bytes: 4 << 20})}
 	shared := resolve.Shared{Cache: r.cache, Servers: r.servers}

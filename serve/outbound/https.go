@@ -159,4 +159,6 @@ func (w *web) idlest() (since time.Time, shed func() bool) {
 	}
 }
 
+func (w *web) reconsider() {} // HTTP has its own way
+
 func (w *web) close() { w.transport.CloseIdleConnections() }

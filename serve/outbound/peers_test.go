@@ -23,12 +23,13 @@ import (
 
 // peer is a server of others with the zone of peerZone. conf writes its configuration; secure and web are its ports for TLS and HTTPS.
 type peer struct {
-	name    string
-	secure  bool // has TLS
-	web     bool // and HTTPS
-	cookies bool // sends cookies as it comes
-	args    []string
-	conf    func(p place) string
+	name      string
+	secure    bool // has TLS
+	web       bool // and HTTPS
+	cookies   bool // sends cookies as it comes
+	keepalive bool // says how long a connection may stay
+	args      []string
+	conf      func(p place) string
 }
 
 type place struct {
@@ -46,7 +47,7 @@ func peerZone() string {
 }
 
 var peers = []peer{
-	{"named", true, true, true, []string{"-g", "-n", "1", "-c", "CONF"}, func(p place) string {
+	{"named", true, true, true, true, []string{"-g", "-n", "1", "-c", "CONF"}, func(p place) string {
 		return fmt.Sprintf(`tls mine { cert-file "%s"; key-file "%s"; };
 options { directory "%s"; listen-on port %d { 127.0.0.1; }; listen-on port %d tls mine { 127.0.0.1; }; listen-on port %d tls mine http default { 127.0.0.1; };
 listen-on-v6 { none; }; recursion no; pid-file none; session-keyfile none; dnssec-validation no; empty-zones-enable no; };
@@ -54,20 +55,20 @@ controls { };
 zone "peer.example.net" { type primary; file "%s"; };
 `, p.cert, p.key, p.dir, p.plain, p.secure, p.web, p.zone)
 	}},
-	{"nsd", true, false, true, []string{"-d", "-c", "CONF"}, func(p place) string {
+	{"nsd", true, false, true, false, []string{"-d", "-c", "CONF"}, func(p place) string {
 		return fmt.Sprintf("server:\n  ip-address: 127.0.0.1@%d\n  ip-address: 127.0.0.1@%d\n  tls-port: %d\n  tls-service-key: \"%s\"\n  tls-service-pem: \"%s\"\n  answer-cookie: yes\n  username: \"\"\n  chroot: \"\"\n  zonesdir: \"%s\"\n  pidfile: \"%s/nsd.pid\"\n  database: \"\"\n  xfrdfile: \"%s/xfrd\"\n  zonelistfile: \"%s/zl\"\n  xfrdir: \"%s\"\nremote-control:\n  control-enable: no\nzone:\n  name: peer.example.net\n  zonefile: %s\n",
 			p.plain, p.secure, p.secure, p.key, p.cert, p.dir, p.dir, p.dir, p.dir, p.dir, p.zone)
 	}},
-	{"knotd", false, false, true, []string{"-c", "CONF"}, func(p place) string {
+	{"knotd", false, false, true, false, []string{"-c", "CONF"}, func(p place) string {
 		return fmt.Sprintf("server:\n  listen: 127.0.0.1@%d\n  rundir: %s\n  udp-workers: 1\n  tcp-workers: 1\nlog:\n  - target: stderr\n    any: error\ndatabase:\n  storage: %s\nmod-cookies:\n  - id: default\ntemplate:\n  - id: default\n    global-module: mod-cookies/default\nzone:\n  - domain: peer.example.net\n    file: %s\n    zonefile-sync: -1\n",
 			p.plain, p.dir, p.dir, p.zone)
 	}},
-	{"unbound", true, true, false, []string{"-d", "-c", "CONF"}, func(p place) string {
-		return fmt.Sprintf("server:\n  interface: 127.0.0.1@%d\n  interface: 127.0.0.1@%d\n  interface: 127.0.0.1@%d\n  tls-port: %d\n  https-port: %d\n  tls-service-key: \"%s\"\n  tls-service-pem: \"%s\"\n  username: \"\"\n  chroot: \"\"\n  pidfile: \"\"\n  use-syslog: no\n  do-not-query-localhost: no\n  module-config: \"iterator\"\n  num-threads: 1\nauth-zone:\n  name: peer.example.net\n  zonefile: %s\n  for-downstream: yes\n  for-upstream: yes\nremote-control:\n  control-enable: no\n",
+	{"unbound", true, true, false, true, []string{"-d", "-c", "CONF"}, func(p place) string {
+		return fmt.Sprintf("server:\n  interface: 127.0.0.1@%d\n  interface: 127.0.0.1@%d\n  interface: 127.0.0.1@%d\n  tls-port: %d\n  https-port: %d\n  tls-service-key: \"%s\"\n  tls-service-pem: \"%s\"\n  username: \"\"\n  chroot: \"\"\n  pidfile: \"\"\n  use-syslog: no\n  do-not-query-localhost: no\n  module-config: \"iterator\"\n  num-threads: 1\n  edns-tcp-keepalive: yes\nauth-zone:\n  name: peer.example.net\n  zonefile: %s\n  for-downstream: yes\n  for-upstream: yes\nremote-control:\n  control-enable: no\n",
 			p.plain, p.secure, p.web, p.secure, p.web, p.key, p.cert, p.zone)
 	}},
-	{"pdns_recursor", false, false, false, []string{"--config-dir=DIR", "--daemon=no", "--socket-dir=DIR", "--threads=1", "--hint-file=", "--security-poll-suffix=", "--dnssec=off", "--local-address=127.0.0.1", "--local-port=PLAIN", "--auth-zones=peer.example.net=ZONE", "--disable-syslog=yes", "--write-pid=no"}, func(place) string { return "" }},
-	{"kresd", true, true, false, []string{"-n", "-c", "CONF", "DIR"}, func(p place) string {
+	{"pdns_recursor", false, false, false, false, []string{"--config-dir=DIR", "--daemon=no", "--socket-dir=DIR", "--threads=1", "--hint-file=", "--security-poll-suffix=", "--dnssec=off", "--local-address=127.0.0.1", "--local-port=PLAIN", "--auth-zones=peer.example.net=ZONE", "--disable-syslog=yes", "--write-pid=no"}, func(place) string { return "" }},
+	{"kresd", true, true, false, true, []string{"-n", "-c", "CONF", "DIR"}, func(p place) string {
 		return fmt.Sprintf("net.listen('127.0.0.1', %d, {kind='dns'})\nnet.listen('127.0.0.1', %d, {kind='tls'})\nnet.listen('127.0.0.1', %d, {kind='doh2'})\nnet.tls('%s', '%s')\nmodules = {'hints > iterate', 'policy'}\nhints['www.peer.example.net'] = '192.0.2.1'\nlog_level('crit')\n", p.plain, p.secure, p.web, p.cert, p.key)
 	}},
 }
@@ -188,6 +189,11 @@ func TestPeers_asUpstreams(t *testing.T) {
 						t.Errorf("%+v", c)
 					}
 					if way != "UDP" {
+						// RFC 7828: BIND, Unbound and Knot Resolver say how long they keep connections over TCP and TLS; over HTTPS nobody asks.
+						u := r.streams.Upstreams()
+						if told, want := len(u) == 1 && u[0].Idle >= 0, p.keepalive && way != "HTTPS"; told != want {
+							t.Errorf("said how long a connection stays: %v, want %v", told, want)
+						}
 						return
 					}
 					if _, has := r.servers.Cookie(local(at.plain), time.Now().UnixNano()); has != p.cookies {

@@ -328,7 +328,7 @@ func (c *stream) look(half bool) error {
 		}
 	}
 	var err error
-	idle := p.upstream.key.idle(&p.streams.config)
+	idle := p.upstream.idle()
 	switch {
 	case silent:
 		err = errSilent // RFC 7766, Section 6.2.4: nothing was heard since the question was sent
@@ -422,6 +422,17 @@ func (c *stream) shed() bool {
 		c.end(errIdle) // who began to use it meanwhile is asked again on another
 	}
 	return idle
+}
+
+// reconsider wakes the connections that sleep.
+func (p *pool) reconsider() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		if c.conn != nil && !c.broken {
+			c.conn.SetReadDeadline(time.Now())
+		}
+	}
 }
 
 func (p *pool) close() {

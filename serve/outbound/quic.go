@@ -228,6 +228,8 @@ func (d *doq) idlest() (since time.Time, shed func() bool) {
 	}
 }
 
+func (d *doq) reconsider() {} // RFC 9250, Section 5.5.2: the option means nothing here
+
 func (d *doq) close() {
 	d.mu.Lock()
 	d.closing = true

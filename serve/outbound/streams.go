@@ -72,6 +72,14 @@ type key struct {
 	path     string
 }
 
+func keyOf(server netip.AddrPort, how *resolve.Upstream) key {
+	k := key{server: server}
+	if how != nil {
+		k.protocol, k.name, k.path = how.Protocol, how.Name, how.Path
+	}
+	return k
+}
+
 func (k key) idle(c *StreamConfig) time.Duration {
 	if k.protocol == resolve.Plain {
 		return c.Idle
@@ -86,12 +94,37 @@ type upstream struct {
 	carrier
 	tally   tally
 	waiting atomic.Int64 // questions
+	told    atomic.Int64 // how long the server keeps connections that are not used (RFC 7828), ns; -1: it has not said
+}
+
+// maxKeepalive bounds what a server may have us keep open for it (exhaustion of descriptors).
+const maxKeepalive = 2 * time.Minute
+
+// idle is how long a connection may be without use.
+func (u *upstream) idle() time.Duration {
+	if told := u.told.Load(); told >= 0 {
+		return min(time.Duration(told), maxKeepalive)
+	}
+	return u.key.idle(&u.streams.config)
+}
+
+// Keepalive takes a server's word on how long it keeps a connection over TCP or TLS that is not used. RFC 7828, Section 3.2.2: the client closes it before
+// that; 0 means at once, when all is answered.
+func (s *Streams) Keepalive(server netip.AddrPort, how *resolve.Upstream, idle time.Duration) {
+	s.mu.Lock()
+	u := s.upstreams[keyOf(server, how)]
+	s.mu.Unlock()
+	if u != nil && u.told.Swap(int64(idle)) != int64(idle) {
+		u.carrier.reconsider()
+	}
 }
 
 // carrier is a protocol's way to carry questions to one server. carry goes on at once; the question is finished exactly once, later. idlest tells
-// since when its least used connection has had nothing to do, and how to close that; shed nil: all have. close ends all.
+// since when its least used connection has had nothing to do, and how to close that; shed nil: all have. close ends all. reconsider is told that
+// upstream.idle is another.
 type carrier interface {
 	carry(q *asked)
+	reconsider() // how long connections may be idle
 	idlest() (since time.Time, shed func() bool)
 	close()
 }
@@ -114,10 +147,11 @@ type Upstream struct {
 	Resumed   uint64    // of these, with a TLS session of before
 	Queries   uint64
 	Replies   uint64
-	Failed    uint64 // questions whose connection could not be made, or broke
-	Retried   uint64 // questions asked again on a fresh connection
-	Waiting   uint64 // questions under way
-	Problem   string // why a connection failed last; empty: it did not, or has worked since
+	Failed    uint64        // questions whose connection could not be made, or broke
+	Retried   uint64        // questions asked again on a fresh connection
+	Waiting   uint64        // questions under way
+	Idle      time.Duration // how long it keeps a connection that is not used; negative: it has not said (RFC 7828)
+	Problem   string        // why a connection failed last; empty: it did not, or has worked since
 }
 
 // asked is one question under way.
@@ -175,11 +209,7 @@ func (s *Streams) Configure(source Source) {
 // Send asks a server. done is called exactly once, by any goroutine, with the reply, or with nil when none comes within the timeout or the
 // connection broke, twice where a fresh one could be tried. msg is not kept. how may be nil: TCP.
 func (s *Streams) Send(server netip.AddrPort, how *resolve.Upstream, msg []byte, timeout time.Duration, done func(msg []byte)) {
-	k := key{server: server}
-	if how != nil {
-		k.protocol, k.name, k.path = how.Protocol, how.Name, how.Path
-	}
-	u := s.upstream(k)
+	u := s.upstream(keyOf(server, how))
 	if u == nil {
 		done(nil)
 		return
@@ -210,6 +240,7 @@ func (s *Streams) upstream(k key) *upstream {
 		s.forgetUnused()
 	}
 	u := &upstream{streams: s, key: k}
+	u.told.Store(-1)
 	switch k.protocol {
 	case resolve.HTTPS:
 		u.carrier = newWeb(s, u)
@@ -310,7 +341,7 @@ func (s *Streams) Upstreams() []Upstream {
 	for k, u := range s.upstreams {
 		t := &u.tally
 		one := Upstream{Server: k.server, Protocol: k.protocol, Name: k.name, Open: t.open.Load(), Opened: t.opened.Load(), Resumed: t.resumed.Load(),
-			Queries: t.queries.Load(), Replies: t.replies.Load(), Failed: t.failed.Load(), Retried: t.retried.Load(), Waiting: uint64(max(0, u.waiting.Load()))}
+			Queries: t.queries.Load(), Replies: t.replies.Load(), Failed: t.failed.Load(), Retried: t.retried.Load(), Waiting: uint64(max(0, u.waiting.Load())), Idle: time.Duration(u.told.Load())}
 		if at := t.connected.Load(); at != 0 {
 			one.Connected = time.Unix(0, at)
 		}

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/binary"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -562,4 +563,32 @@ func quicServer(t testing.TB, p pair, at netip.AddrPort, key *quic.StatelessRese
 		}
 	}()
 	return func() { c.Close() }
+}
+
+// RFC 7828, Section 3.2.2: a connection that is not used is closed when the server says so, not when we would.
+func TestTCP_closesWhenTheServerSaysSo(t *testing.T) {
+	f := serveFake(t, truncating, func(c net.Conn, read func() ([]byte, error)) {
+		for {
+			q, err := read()
+			if err != nil {
+				return
+			}
+			r := answerTo(q)
+			r[len(r)-1] = 6                  // of the OPT record
+			r = append(r, 0, 11, 0, 2, 0, 3) // 300 ms
+			c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(r))), r...))
+		}
+	})
+	r := overTCP(t, f, outbound.StreamConfig{Idle: time.Hour})
+	r.wantAnswer(t, "a.example")
+	u := r.streams.Upstreams()
+	if len(u) != 1 || u[0].Idle != 300*time.Millisecond {
+		t.Fatalf("%+v", u)
+	}
+	for end := time.Now().Add(5 * time.Second); r.streams.Upstreams()[0].Open > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("still open")
+		}
+	}
+	r.wantAnswer(t, "b.example")
 }

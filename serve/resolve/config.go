@@ -61,6 +61,7 @@ type Config struct {
 type Host struct {
 	Name      wire.Name
 	Addresses []netip.AddrPort
+	Stream    bool // over TCP only; for those of a configured zone
 }
 
 // Zone is answered by configured servers instead of those that the parent names.
@@ -70,9 +71,9 @@ type Zone struct {
 	First   bool // when they do not answer, resolve as if the zone were not configured
 	Prime   bool // ask a stub's servers for the zone's name servers first
 	Hosts   []Host
-	// Upstreams are servers that are spoken to in another way than DNS over UDP and TCP. Hosts come after them.
+	// Upstreams are servers that are spoken to in another way than DNS over UDP and TCP. Hosts, to whom others can listen, are asked when none of
+	// them helps.
 	Upstreams []*Upstream
-	Stream    bool // over TCP only
 }
 
 // Protocol of an upstream.

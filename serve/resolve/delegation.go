@@ -15,14 +15,13 @@ type zoneCut struct {
 	zone      wire.Name
 	names     []nameServer
 	upstreams []*Upstream
-	recursive bool  // its servers are resolvers
-	held      bool  // answered from a zone held here
-	conf      *Zone // where it is configured
-	expires   int64 // seconds since 1970
-	signed    bool  // its answers should be signed
-	looked    int   // names whose addresses were looked up
-	lost      int   // of which nothing came
-	stream    bool
+	recursive bool           // its servers are resolvers
+	held      bool           // answered from a zone held here
+	conf      *Zone          // where it is configured
+	expires   int64          // seconds since 1970
+	signed    bool           // its answers should be signed
+	looked    int            // names whose addresses were looked up
+	lost      int            // of which nothing came
 	ns        *message.RRset // what the parent said, where it is known
 	glue      []*message.RRset
 }
@@ -32,6 +31,7 @@ type nameServer struct {
 	name      wire.Name
 	addresses []netip.AddrPort
 	looked    bool // addresses were looked up
+	stream    bool // over TCP only
 }
 
 const noEnd = int64(1) << 40
@@ -73,9 +73,9 @@ func (t *task) closest(q message.Question, not ...*Zone) (*zoneCut, *failed) {
 
 // configured makes the delegation of a configured zone.
 func (t *task) configured(z *Zone) *zoneCut {
-	d := &zoneCut{zone: z.Name, recursive: z.Forward, conf: z, upstreams: z.Upstreams, expires: noEnd, stream: z.Stream}
+	d := &zoneCut{zone: z.Name, recursive: z.Forward, conf: z, upstreams: z.Upstreams, expires: noEnd}
 	for _, h := range z.Hosts {
-		d.names = append(d.names, nameServer{name: h.Name, addresses: h.Addresses})
+		d.names = append(d.names, nameServer{name: h.Name, addresses: h.Addresses, stream: h.Stream})
 	}
 	if z.Prime && !z.Forward {
 		if p := t.prime(z.Name, d); p != nil {

@@ -26,8 +26,9 @@ type reply struct {
 
 // server is one address, asked as one of a zone's servers.
 type server struct {
-	Addr netip.AddrPort
-	via  *Upstream
+	Addr   netip.AddrPort
+	via    *Upstream
+	stream bool // over TCP only
 }
 
 // iterate asks servers from the closest known zone downwards until one answers the question: RFC 1034, Section 5.3.3,

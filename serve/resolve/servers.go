@@ -131,8 +131,11 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	t.spent.sends++
 	t.count(d, 1)
 	epoch := t.e.Cache.Epoch()
-	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: d.stream || state.TCPOnly, SameCase: t.config.SameCase, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout})
+	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: s.stream || state.TCPOnly, SameCase: t.config.SameCase, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout})
 	t.count(d, -1)
+	if state.TCPOnly && (out.Kind == TimedOut || out.Kind == Refused) {
+		t.e.Servers.SetTCPOnly(s.Addr, false, t.e.now)
+	}
 	step := Step{Kind: StepAsk, Zone: d.zone, Question: a.q, Server: s.Addr, RTT: out.RTT}
 	switch out.Kind {
 	case TimedOut:
@@ -281,33 +284,51 @@ func (t *task) judge(a *attempt, s server, r *reply, k kind, n int) (*reply, kin
 	return r, k, true
 }
 
-// choose picks the next server: one at random among those about as fast as the fastest that is left.
+// candidate is a server that may be asked next.
+type candidate struct {
+	server server
+	rto    time.Duration
+}
+
+// choose picks the next server: one at random among those about as fast as the fastest that is left. Those that are spoken to so that nobody can
+// listen go first.
 func (t *task) choose(a *attempt) (server, bool) {
-	for _, u := range a.d.upstreams {
-		if s := (server{u.Address, u}); t.left(a, s) > 0 {
-			return s, true
-		}
-	}
-	type candidate struct {
-		server server
-		rto    time.Duration
-	}
 	var room [16]candidate
 	list := room[:0]
-	best := time.Duration(1 << 62)
+	for _, u := range a.d.upstreams {
+		list = t.consider(list, a, server{Addr: u.Address, via: u})
+	}
+	if s, ok := t.pick(list); ok {
+		return s, true
+	}
 	for i := range a.d.names {
-		for _, addr := range a.d.names[i].addresses {
-			s := server{Addr: addr}
-			if !t.reachable(addr.Addr()) || t.left(a, s) <= 0 {
-				continue
+		n := &a.d.names[i]
+		for _, addr := range n.addresses {
+			if t.reachable(addr.Addr()) {
+				list = t.consider(list, a, server{Addr: addr, stream: n.stream})
 			}
-			rto, ok := t.weigh(addr, a)
-			if !ok {
-				continue
-			}
-			list = append(list, candidate{s, rto})
-			best = min(best, rto)
 		}
+	}
+	return t.pick(list)
+}
+
+// consider adds a server that may still be asked.
+func (t *task) consider(list []candidate, a *attempt, s server) []candidate {
+	if t.left(a, s) <= 0 {
+		return list
+	}
+	rto, ok := t.weigh(s.Addr, a)
+	if !ok {
+		return list
+	}
+	return append(list, candidate{s, rto})
+}
+
+// pick takes one of those in the band.
+func (t *task) pick(list []candidate) (server, bool) {
+	best := time.Duration(1 << 62)
+	for _, c := range list {
+		best = min(best, c.rto)
 	}
 	n := 0
 	for _, c := range list {
@@ -335,7 +356,7 @@ func (t *task) weigh(addr netip.AddrPort, a *attempt) (time.Duration, bool) {
 	switch {
 	case s.LameFor(a.q.Type), s.Rests(a.q.Type):
 		return 0, false
-	case s.Down || s.FamilyDown || s.Drops(a.q.Type):
+	case s.Down || s.FamilyDown || s.Unreachable || s.Drops(a.q.Type):
 		rto += penaltyDown
 	case s.LameRecursive, s.DNSSECLame && a.d.signed:
 		rto += penaltyUnfit
