@@ -277,6 +277,7 @@ func (l *lying) bend(msg []byte, edns bool) []byte {
 		m.RecursionAvailable = true
 	}
 	m.Answer, m.Ns, m.Extra = l.trim(m.Answer), l.trim(m.Ns), l.trim(m.Extra)
+	l.add(m)
 	if l.has("lowercase") {
 		m.Question[0].Name = strings.ToLower(m.Question[0].Name)
 	}
@@ -290,6 +291,20 @@ func (l *lying) bend(msg []byte, edns bool) []byte {
 		return msg
 	}
 	return b
+}
+
+// add puts records of add=FILE to what the zone says, and gives those of the answer the TTL of ttl=N.
+func (l *lying) add(m *dns.Msg) {
+	if file, ok := l.word("add"); ok {
+		if err := fillCanned(m, expand(l.w.file(file)), m.Question[0].Name); err != nil {
+			l.w.fail("%s: %v", file, err)
+		}
+	}
+	if ttl := l.number("ttl"); ttl > 0 {
+		for _, rr := range m.Answer {
+			rr.Header().Ttl = uint32(ttl)
+		}
+	}
 }
 
 // trim drops records: drop=TYPE of a section, noopt, cookie=none or wrong; flip=TYPE breaks the signatures of a type.

@@ -31,11 +31,14 @@ func (c *Cache) Deny(q message.Question, now int64) (*Answer, bool) {
 		d.mu.RUnlock()
 		return nil, false
 	}
+	soa, ok := readProof(p.soa, p.zone)
 	g := gathering{p: p, now: at, hashes: denial.Hashes{Left: denyHashes}}
+	if ok && len(soa.Data) == 1 {
+		g.life = min(soa.TTL, message.SOAMinimum(soa.Data[0]), c.config.Load().MaxNegativeTTL)
+	}
 	if !g.nsec(name) {
 		g.nsec3(name)
 	}
-	soa, ok := readProof(p.soa, p.zone)
 	soaEnds, owner := p.soaEnds, p.zone
 	d.mu.RUnlock()
 	if !ok || len(g.sets) == 0 {
@@ -67,6 +70,7 @@ func readProof(data []byte, zone wire.Name) (*message.RRset, bool) {
 type gathering struct {
 	p      *proofs
 	now    uint32
+	life   uint32 // that the zone's records were kept for at most; 0: not known
 	hashes denial.Hashes
 	sets   []*message.RRset
 	ends   uint32
@@ -110,6 +114,10 @@ func (g *gathering) take(i int) *message.RRset {
 	}
 	if len(g.sets) == 0 || expires < g.ends {
 		g.ends = expires
+	}
+	// RFC 1034, Section 3.6: what is handed on has aged here.
+	if kept, left := min(set.TTL, g.life), expires-g.now; kept > left {
+		set.TTL -= kept - left
 	}
 	g.sets = append(g.sets, set)
 	return set

@@ -113,15 +113,27 @@ func TestTimedOut_ofOneTypeSparesTheOthers(t *testing.T) {
 	table := nameserver.New(nameserver.Config{TTL: time.Hour})
 	table.Answered(one, wire.TypeA, 10*time.Millisecond, 0)
 	for i := range int64(20) {
-		table.TimedOut(one, wire.TypeAAAA, time.Minute, i)
+		table.TimedOut(one, wire.TypeAAAA, time.Minute, i*second)
 	}
-	s := table.Look(one, nil, 100)
+	s := table.Look(one, nil, 20*second)
 	if !s.Drops(wire.TypeAAAA) || s.Drops(wire.TypeA) || s.Drops(wire.TypeMX) || s.Down {
 		t.Errorf("got %+v", s)
 	}
 	table.Answered(one, wire.TypeA, 10*time.Millisecond, 1800*second)
-	if s := table.Look(one, nil, 3601*second); s.Drops(wire.TypeAAAA) || !s.Known {
+	if s := table.Look(one, nil, 3620*second); s.Drops(wire.TypeAAAA) || !s.Known {
 		t.Errorf("held against it for ever: %+v", s)
+	}
+}
+
+// A server that is slow for a moment does not drop questions: it is asked again, with more time.
+func TestTimedOut_aStumbleIsNoDropping(t *testing.T) {
+	table := nameserver.New(nameserver.Config{})
+	table.Answered(one, wire.TypeA, 10*time.Millisecond, 0)
+	for i := range int64(3) {
+		table.TimedOut(one, wire.TypeA, time.Minute, i*second/10)
+	}
+	if s := table.Look(one, nil, second/2); s.Drops(wire.TypeA) || s.RTO != 400*time.Millisecond {
+		t.Errorf("got %+v", s)
 	}
 }
 

@@ -16,6 +16,7 @@ const (
 	downRTO = 13 * time.Second
 	// dropTimeouts of one type in a row, while the server answers others, mean that it drops that type.
 	dropTimeouts = 3
+	dropTime     = 2 * time.Second
 
 	unreachableTime = time.Minute
 	tcpTime         = 15 * time.Minute
@@ -54,6 +55,8 @@ type server struct {
 	probeAt           int64
 	dropped           [kinds]uint8 // timeouts in a row, by kind of question
 	dropEnd           [kinds]int64 // until when these count
+	dropSince         [kinds]int64 // when the first of these was noticed
+	answered          int64        // when it answered any question last
 
 	unreachable int64 // until
 	noEDNS      int64 // until
@@ -119,7 +122,7 @@ func (e *server) tell(s *State, now int64) {
 		if n > 0 {
 			s.silent |= 1 << k
 		}
-		if n >= dropTimeouts && e.srtt > 0 {
+		if e.drops(k, now) {
 			s.drops |= 1 << k
 		}
 	}
@@ -176,7 +179,7 @@ func (t *Table) End(addr netip.AddrPort) {
 func (t *Table) Answered(addr netip.AddrPort, qtype wire.Type, rtt time.Duration, now int64) {
 	t.change(addr, now, func(a address, e *server) {
 		t.network.heard(a.family(), &e.heardIn, now)
-		e.news = now
+		e.news, e.answered = now, now
 		e.timeouts, e.probeAt, e.unreachable = 0, 0, 0
 		e.dropped[kindOf(qtype)] = 0
 		switch {
@@ -211,15 +214,25 @@ func (t *Table) TimedOut(addr netip.AddrPort, qtype wire.Type, waited time.Durat
 			e.first = now
 		}
 		k := kindOf(qtype)
+		if e.dropped[k] == 0 {
+			e.dropSince[k] = now
+		}
 		e.dropped[k] = min(e.dropped[k]+1, 100)
 		e.dropEnd[k] = now + t.ttl.Load()
-		if e.dropped[k] >= dropTimeouts && e.srtt > 0 && e.onlyDrops(k) {
-			return // it answers other questions: waiting longer for those would not help
+		if e.drops(k, now) && e.onlyDrops(k) {
+			e.timeouts, e.rto = 0, e.estimate() // it answers other questions: waiting longer for those would not help
+			return
 		}
 		e.timeouts = min(e.timeouts+1, 1000)
 		e.rto = min(2*e.rto, maxRTO)
 		e.probeAt = now + int64(e.rto-e.rto/16) // a little before, so that who comes by at that time finds it due
 	})
+}
+
+// drops tells whether a server drops questions of a kind: it has answered something since, or has been silent to them for longer than a
+// network stumbles. Before that it may be slow, or away for a moment, and is asked again.
+func (e *server) drops(k int, now int64) bool {
+	return e.dropped[k] >= dropTimeouts && e.srtt > 0 && (e.answered > e.dropSince[k] || now-e.dropSince[k] >= int64(dropTime))
 }
 
 // onlyDrops tells whether questions of other kinds are answered.
@@ -229,7 +242,7 @@ func (e *server) onlyDrops(k int) bool {
 			return false
 		}
 	}
-	return e.timeouts < dropTimeouts
+	return true
 }
 
 // Unreachable says that the network refused to carry a query to a server (no route; not: port closed, which is an answer of its host, see
