@@ -31,9 +31,10 @@ type asking struct {
 	size      int
 	do, edns  bool
 	cookie    bool
+	subnet    bool
 }
 
-// query sends a client's question. Options: +do +cd +ad +norec +tcp +tls +noedns +bufsize=N +cookie +class=CH +client=ADDRESS; RD is set, but for
+// query sends a client's question. Options: +do +cd +ad +norec +tcp +tls +noedns +bufsize=N +cookie +ecs +class=CH +client=ADDRESS; RD is set, but for
 // +norec; client steps give options to all.
 func (w *world) query(name, typ string, options []string) {
 	a := asking{m: new(dns.Msg), transport: event.UDP, client: netip.MustParseAddr("192.0.2.1"), size: exchange.Payload, edns: true}
@@ -46,6 +47,10 @@ func (w *world) query(name, typ string, options []string) {
 	}
 	if a.edns {
 		a.m.SetEdns0(uint16(a.size), a.do)
+		if a.subnet {
+			opt := a.m.IsEdns0()
+			opt.Option = append(opt.Option, &dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: a.client.AsSlice()})
+		}
 		if a.cookie {
 			cookie := cmp.Or(w.cookies[a.client], "0102030405060708")
 			opt := a.m.IsEdns0()
@@ -94,6 +99,8 @@ func (a *asking) option(o string) bool {
 		a.cookie = true
 	case "+client":
 		a.client = netip.MustParseAddr(value)
+	case "+ecs":
+		a.subnet = true
 	case "+class":
 		a.m.Question[0].Qclass = dns.StringToClass[value]
 	case "+nowait":
@@ -148,13 +155,17 @@ func (w *world) describe(x *exchange.Exchange, msg []byte, stream bool) string {
 		if c, ok := o.(*dns.EDNS0_COOKIE); ok && len(c.Cookie) > 16 {
 			text += " cookie"
 		}
+		if o.Option() == dns.EDNS0SUBNET {
+			text += " ecs"
+		}
 	}
 	return text
 }
 
 const (
-	maxSent   = 14 // questions told one by one
-	maxEvents = 4
+	maxSent    = 14 // questions told one by one
+	maxEvents  = 4
+	maxPrinted = 50 // records of a section
 )
 
 // tell writes down what came of a step.
@@ -284,6 +295,10 @@ func Print(r *dns.Msg) string {
 		name string
 		rrs  []dns.RR
 	}{{"AN", r.Answer}, {"NS", r.Ns}, {"AR", r.Extra}} {
+		if len(s.rrs) > maxPrinted {
+			b.WriteString(tally(s.name, s.rrs, func(rr dns.RR) string { return rr.Header().Name + " " + dns.TypeToString[rr.Header().Rrtype] }))
+			continue
+		}
 		for _, rr := range s.rrs {
 			switch rr := rr.(type) {
 			case *dns.OPT:

@@ -307,7 +307,7 @@ func (l *lying) add(m *dns.Msg) {
 	}
 }
 
-// trim drops records: drop=TYPE of a section, noopt, cookie=none or wrong; flip=TYPE breaks the signatures of a type.
+// trim drops records: drop=TYPE or drop=TYPE@OWNER of a section, noopt, cookie=none or wrong; flip=TYPE breaks the signatures of a type.
 func (l *lying) trim(list []dns.RR) []dns.RR {
 	var drops []string
 	for _, b := range l.words {
@@ -320,8 +320,11 @@ func (l *lying) trim(list []dns.RR) []dns.RR {
 	flip, _ := l.word("flip")
 	cookie, _ := l.word("cookie")
 	list = slices.DeleteFunc(list, func(rr dns.RR) bool {
-		t := rr.Header().Rrtype
-		return slices.Contains(drops, dns.TypeToString[t]) || t == dns.TypeOPT && l.has("noopt")
+		t := dns.TypeToString[rr.Header().Rrtype]
+		if sig, ok := rr.(*dns.RRSIG); ok && slices.Contains(drops, dns.TypeToString[sig.TypeCovered]+"@"+strings.ToLower(sig.Hdr.Name)) {
+			return true
+		}
+		return slices.Contains(drops, t) || slices.Contains(drops, t+"@"+strings.ToLower(rr.Header().Name)) || t == "OPT" && l.has("noopt")
 	})
 	for i, rr := range list {
 		switch rr := rr.(type) {

@@ -137,6 +137,12 @@ func (r *runner) step(words []string) string {
 		r.begin(words[1])
 		return ""
 	}
+	if line := strings.Join(words, " "); (words[0] == "server" || words[0] == "lie") && series.MatchString(line) {
+		for one := range strings.Lines(expand(line + "\n")) {
+			r.step(strings.Fields(one))
+		}
+		return ""
+	}
 	if r.name == "" {
 		r.preamble = append(r.preamble, words)
 	}

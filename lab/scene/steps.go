@@ -41,7 +41,7 @@ func (w *world) step(words []string) string {
 	case words[0] == "flood" && len(args) >= 3:
 		n, _ := strconv.Atoi(args[0])
 		for i := range n {
-			w.query(strings.ReplaceAll(args[1], "{n}", strconv.Itoa(i+1)), args[2], numbered(args[3:], i))
+			w.query(strings.NewReplacer("{n}", strconv.Itoa(i+1), "{m}", strconv.Itoa(i/900)).Replace(args[1]), args[2], numbered(args[3:], i))
 		}
 		if !slices.Contains(args, "+nowait") {
 			w.run(0)

@@ -254,11 +254,12 @@ func (d *zoneCut) usable() bool {
 }
 
 // follow goes down to the zone that a reply refers to: RFC 1034, Section 5.3.3, step 4b.
-func (t *task) follow(d *zoneCut, r *reply) *zoneCut {
+// failed is a configured zone that is passed over, because its servers have failed.
+func (t *task) follow(d *zoneCut, r *reply, failed *Zone) *zoneCut {
 	ns := referral(r)
 	t.note(Step{Kind: StepReferral, Zone: ns.Name, Text: namesOf(ns)})
 	t.keepDS(d, r, ns)
-	if conf := t.config.zoneFor(ns.Name); conf != nil && conf.Name.Equal(ns.Name) && conf != d.conf {
+	if conf := t.config.zoneFor(ns.Name); conf != nil && conf.Name.Equal(ns.Name) && conf != d.conf && conf != failed {
 		return t.configured(conf)
 	}
 	if t.config.Local != nil {

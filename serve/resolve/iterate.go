@@ -40,6 +40,7 @@ func (t *task) iterate(q message.Question, avoid []server) (*reply, *failed) {
 	}
 	m := minimiser{on: t.config.Minimise && !d.recursive, q: q}
 	sends := t.spent.sends
+	var passed *Zone // a configured zone whose servers have failed
 	for range MaxReferrals {
 		if t.spent.sends-sends > MaxSendsOfLink {
 			return nil, &failed{reasonOther, fmt.Sprintf("%d questions did not lead to an answer", MaxSendsOfLink)}
@@ -48,7 +49,8 @@ func (t *task) iterate(q message.Question, avoid []server) (*reply, *failed) {
 		t.note(Step{Kind: StepZone, Question: ask, Zone: d.zone})
 		r, kind, err := t.askZone(d, ask, avoid)
 		if err != nil && d.conf != nil && d.conf.First && err.reason != reasonLimit { // the configured servers fail: as if there were none
-			if d, err = t.closest(q, d.conf); err == nil {
+			passed = d.conf
+			if d, err = t.closest(q, passed); err == nil {
 				m = minimiser{on: t.config.Minimise && !d.recursive, q: q}
 				continue
 			}
@@ -63,7 +65,7 @@ func (t *task) iterate(q message.Question, avoid []server) (*reply, *failed) {
 		}
 		switch kind {
 		case isReferral:
-			d = t.follow(d, r)
+			d = t.follow(d, r, passed)
 			m.descended()
 		case isAnswer, isAlias:
 			if m.full() {

@@ -30,6 +30,8 @@ const (
 	MaxTime = 12 * time.Second
 	// MaxWait bounds the time that one question to one server is waited for, however slow it is known to be: clients wait meanwhile.
 	MaxWait = 5 * time.Second
+	// MaxTimeFirst bounds it for the servers of a configured zone that is resolved otherwise when they fail: time for that must be left.
+	MaxTimeFirst = 4 * time.Second
 	// MaxTries bounds how often one server is asked one question when it does not answer.
 	MaxTries = 5
 	// MaxEmpty bounds how many servers are asked again because the answer was empty without SOA.

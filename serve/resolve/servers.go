@@ -50,6 +50,9 @@ func (t *task) askZone(d *zoneCut, q message.Question, avoid []server) (*reply, 
 			}
 			return nil, 0, err
 		}
+		if d.conf != nil && d.conf.First && t.e.now-a.began >= int64(MaxTimeFirst) {
+			return nil, 0, t.nobody(a)
+		}
 		s, ok := t.choose(a)
 		if !ok {
 			if t.moreAddresses(d, q) {
