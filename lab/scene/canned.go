@@ -84,5 +84,5 @@ func cannedRecord(text string) (dns.RR, error) {
 	}
 	ttl, err := strconv.Atoi(words[1])
 	_, data, _ := strings.Cut(raw, " ")
-	return &dns.RFC3597{Hdr: dns.RR_Header{Name: words[0], Ttl: uint32(ttl), Class: dns.StringToClass[words[2]], Rrtype: dns.StringToType[words[3]]}, Rdata: data}, err
+	return &dns.RFC3597{Hdr: dns.RR_Header{Name: words[0], Ttl: uint32(ttl), Class: dns.StringToClass[words[2]], Rrtype: typeOf(words[3])}, Rdata: data}, err
 }

@@ -55,7 +55,7 @@ func (t *task) askZone(d *zoneCut, q message.Question, avoid []server) (*reply, 
 		}
 		s, ok := t.choose(a)
 		if !ok {
-			if t.moreAddresses(d, q) {
+			if t.moreAddresses(a) {
 				continue
 			}
 			if a.fallback != nil {
@@ -403,7 +403,8 @@ func (t *task) reachable(a netip.Addr) bool {
 }
 
 // moreAddresses looks up the addresses of one more name server of a zone. False: there is none left.
-func (t *task) moreAddresses(d *zoneCut, q message.Question) bool {
+func (t *task) moreAddresses(a *attempt) bool {
+	d := a.d
 	for i := range d.names {
 		n := &d.names[i]
 		if n.looked || len(n.name) == 0 {
@@ -413,8 +414,8 @@ func (t *task) moreAddresses(d *zoneCut, q message.Question) bool {
 			return false
 		}
 		n.looked = true
-		if n.name.IsSubdomainOf(d.zone) && len(n.addresses) > 0 && !t.reached(d) {
-			continue // it would take this very zone, none of whose servers answers
+		if n.name.IsSubdomainOf(d.zone) && len(n.addresses) > 0 && (a.refused() || !t.reached(d)) {
+			continue // it would take this very zone, none of whose servers is of use
 		}
 		d.looked++
 		t.spent.targets++
@@ -424,6 +425,17 @@ func (t *task) moreAddresses(d *zoneCut, q message.Question) bool {
 		d.lost++
 	}
 	return false
+}
+
+// refused tells whether all servers that were asked said something that does not help, as each would to the next question (NXNSAttack: a
+// zone's servers multiplied by its name servers).
+func (a *attempt) refused() bool {
+	for i := range a.tried {
+		if !a.tried[i].bad {
+			return false
+		}
+	}
+	return len(a.tried) > 1
 }
 
 // reached tells whether a server of the zone answered anything lately.
