@@ -139,3 +139,27 @@ func signSM2(t testing.TB, k *sm2.PrivateKey, key record, set []dns.RR) string {
 	sig.Signature = base64.StdEncoding.EncodeToString(raw)
 	return sig.String()
 }
+
+// RFC 9563, Section 6: the key pair of the example: the private key makes the public one, whose tag is 27215. (The RFC's RRSIG is not at
+// hand in octets; signatures of others are checked above.)
+func TestKey_exampleOfRFC9563(t *testing.T) {
+	private, err := base64.StdEncoding.DecodeString("V24tjJgXxp2ykscKRZdT+iuR5J1xRQN+FKoQACmo9fA=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := sm2.NewPrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := make([]byte, 64)
+	k.X.FillBytes(public[:32])
+	k.Y.FillBytes(public[32:])
+	rdata := append([]byte{1, 1, 3, 17}, public...)
+	r := parseRecord(t, "example. 3600 IN DNSKEY 257 3 17 jZbZMBImG9dtGWSVEwnv2l32OVKcX7MMJv+83/+A41iaZuO0ajXMcuyJbTr8Ud+kae6UlfqrnsG6tgADIPHxXA==")
+	if !slices.Equal(rdata, r.rdata) || dnssec.KeyTag(rdata) != 27215 {
+		t.Errorf("the private key makes %x, tag %d", rdata, dnssec.KeyTag(rdata))
+	}
+	if _, err := dnssec.ParseKey(r.rdata); err != nil {
+		t.Error(err)
+	}
+}
