@@ -8,13 +8,15 @@ import (
 	"strings"
 )
 
+const httpsPort = 443
+
 // maxSources of the local root: each is asked in turn, and who is asked last should be asked soon.
 const maxSources = 16
 
 // RootSource is one source of the local root, read.
 type RootSource struct {
 	Kind string // axfr, xot, https or file
-	// Address of axfr and xot.
+	// Address of axfr and xot, and of https where it is written.
 	Address netip.AddrPort
 	// Name in the certificate of xot.
 	Name string
@@ -26,7 +28,7 @@ type RootSource struct {
 func ParseRootSource(text string) (s RootSource, err error) {
 	kind, rest, ok := strings.Cut(text, ":")
 	if !ok || rest == "" {
-		return s, fmt.Errorf("%q: write axfr:ADDR, xot:ADDR#NAME, https://HOST/PATH or file:PATH", text)
+		return s, fmt.Errorf("%q: write axfr:ADDR, xot:ADDR#NAME, https://HOST/PATH, https://HOST/PATH#ADDR or file:PATH", text)
 	}
 	s.Kind = kind
 	switch kind {
@@ -44,7 +46,13 @@ func ParseRootSource(text string) (s RootSource, err error) {
 		if bad != nil || u.Host == "" {
 			return s, fmt.Errorf("%q is no URL", text)
 		}
-		s.Place = text
+		if u.Fragment != "" {
+			if s.Address, err = addressAt(u.Fragment, httpsPort); err != nil {
+				return s, err
+			}
+			u.Fragment = ""
+		}
+		s.Place = u.String()
 	case "file":
 		s.Place = filepath.Clean(rest)
 	default:

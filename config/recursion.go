@@ -64,7 +64,8 @@ type Recursion struct {
 // DATA/mirror.
 type LocalRoot struct {
 	// Sources of the zone, in quotes, asked in turn when one fails: `axfr:ADDR` (zone transfer over TCP), `xot:ADDR#NAME` (over TLS, NAME is what the
-	// certificate says; RFC 9103), `https://HOST/PATH` (the zone as text), `file:PATH`. ADDR is an address with or without port. Default: none,
+	// certificate says; RFC 9103), `https://HOST/PATH` (the zone as text; HOST is looked up by this resolver itself, at the root servers while there is no copy,
+	// or is at ADDR with `https://HOST/PATH#ADDR`), `file:PATH`. ADDR is an address with or without port. Default: none,
 	// there is no copy. IANA names sources that may be used: https://www.internic.net/domain/root.zone, and the servers
 	// of ICANN for transfers, axfr:192.0.32.132 and axfr:192.0.47.132.
 	Sources []string `yaml:"sources"`

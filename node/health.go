@@ -3,8 +3,10 @@ package node
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
+	"anyu/dns/wire"
 	"anyu/event"
 	"anyu/serve/health"
 )
@@ -56,6 +58,7 @@ func (r *resolver) checkHealth(ctx context.Context, sink event.Sink, node string
 	}
 	f, reached := health.Reach(a, len(r.servers.List(time.Now().UnixNano())), node, time.Now())
 	sink.Report(f)
+	sink.Report(health.Way(r.resolving(), node, time.Now()))
 	if !reached {
 		return false // of validation nothing can be said
 	}
@@ -72,6 +75,21 @@ func (r *resolver) checkHealth(ctx context.Context, sink event.Sink, node string
 	f, holds := health.Keys(a, node, time.Now())
 	sink.Report(f)
 	return holds
+}
+
+// resolving are the configured root servers that answered as resolvers lately.
+func (r *resolver) resolving() (list []netip.Addr) {
+	r.mu.Lock()
+	hints := r.plan.resolve.Hints
+	r.mu.Unlock()
+	for _, h := range hints {
+		for _, a := range h.Addresses {
+			if r.servers.Look(a, wire.Root(), time.Now().UnixNano()).LameRecursive {
+				list = append(list, a.Addr())
+			}
+		}
+	}
+	return list
 }
 
 // report opens, keeps or ends a finding.

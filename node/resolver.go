@@ -268,7 +268,7 @@ func (r *resolver) configure(p *recursionPlan, fresh *anchors) {
 
 // keepRoot begins to keep the local root, if one is configured.
 func (r *resolver) keepRoot(dir string, sink event.Sink, node string) {
-	r.root = newRootCopy(rootCopyParts{dir: dir, trust: r.validator, anchors: r.rootAnchors, sink: sink, node: node, log: r.log, use: func(z *zone.Zone) {
+	r.root = newRootCopy(rootCopyParts{dir: dir, trust: r.validator, anchors: r.rootAnchors, look: r.addressesOf, sink: sink, node: node, log: r.log, use: func(z *zone.Zone) {
 		if z == nil {
 			r.held.Remove(wire.Root())
 			return

@@ -40,6 +40,7 @@ type rootCopyParts struct {
 	trust   mirror.Truster
 	anchors func() []validate.Anchor // of the root, as trusted now
 	use     func(*zone.Zone)         // told when another version is to be used; nil: none
+	look    lookup
 	sink    event.Sink
 	node    string
 	log     *slog.Logger
@@ -123,6 +124,9 @@ func (c *rootCopy) turn(ctx context.Context, now int64) time.Duration {
 // begin takes sources, and the copies on disk as if they came now.
 func (c *rootCopy) begin(ctx context.Context, now int64, sources []*rootSource) {
 	c.sources, c.machine, c.saved = sources, nil, nil
+	for _, s := range sources {
+		s.look = c.look
+	}
 	if len(sources) == 0 {
 		return
 	}

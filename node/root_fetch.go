@@ -12,12 +12,17 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	"anyu/config"
+	"anyu/dns/message"
 	"anyu/dns/wire"
 	"anyu/dns/zone"
+	"anyu/serve/resolve"
 )
 
 // Bounds of fetching the root zone, which has 2.3 MB as text: a source must not fill the memory or hold us for ever.
@@ -34,8 +39,12 @@ type rootSource struct {
 	config.RootSource
 	text  string // as it is configured
 	roots *x509.CertPool
+	look  lookup // of the host of https
 	mark  string // of what was fetched last: entity tag or time and size of a file
 }
+
+// lookup finds the addresses of a host. It is never the system's: that may be this very process, which would wait for itself.
+type lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 
 // openRootSources reads what is configured.
 func openRootSources(c *config.LocalRoot) (list []*rootSource, err error) {
@@ -81,7 +90,7 @@ func (s *rootSource) fetch(ctx context.Context, have *zone.Zone) (*zone.Zone, er
 
 // download gets the zone as text (RFC 9110).
 func (s *rootSource) download(ctx context.Context, have *zone.Zone) (*zone.Zone, error) {
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: s.dialHost, TLSClientConfig: &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
 	client := http.Client{Transport: transport, CheckRedirect: func(r *http.Request, via []*http.Request) error {
 		if r.URL.Scheme != "https" || len(via) > 5 {
@@ -112,6 +121,69 @@ func (s *rootSource) download(ctx context.Context, have *zone.Zone) (*zone.Zone,
 		s.mark = answer.Header.Get("ETag")
 	}
 	return z, err
+}
+
+// dialHost connects to a host by name: that of the source is where the configuration says, if it does; others are looked up.
+func (s *rootSource) dialHost(ctx context.Context, network, address string) (net.Conn, error) {
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	d := net.Dialer{Timeout: fetchDial}
+	if u, err := url.Parse(s.Place); err == nil && s.Address.IsValid() && u.Hostname() == host {
+		return d.DialContext(ctx, network, s.Address.String())
+	}
+	list := []netip.Addr{}
+	if a, err := netip.ParseAddr(host); err == nil {
+		list = append(list, a)
+	} else if list, err = s.look(ctx, host); err != nil {
+		return nil, err
+	}
+	failed := fmt.Errorf("%s has no address", host)
+	for _, a := range list {
+		conn, err := d.DialContext(ctx, network, netip.AddrPortFrom(a, uint16(port)).String())
+		if err == nil {
+			return conn, nil
+		}
+		failed = err
+	}
+	return nil, failed
+}
+
+// addressesOf looks a host up, as clients' names are.
+func (r *resolver) addressesOf(ctx context.Context, host string) (list []netip.Addr, err error) {
+	name, err := wire.ParseName(host)
+	if err != nil {
+		return nil, fmt.Errorf("looking up %s: %w", host, err)
+	}
+	for _, t := range [...]wire.Type{wire.TypeA, wire.TypeAAAA} {
+		ask, cancel := context.WithTimeout(ctx, lookupPatience)
+		a, bad := r.ask(ask, message.Question{Name: name, Type: t, Class: wire.ClassIN}, resolve.Options{Priority: true})
+		cancel()
+		switch {
+		case bad != nil:
+			err = fmt.Errorf("looking up %s: %w", host, bad)
+			continue
+		case a.Rcode != wire.NoError:
+			err = fmt.Errorf("looking up %s: %v %s", host, a.Rcode, a.Text)
+			continue
+		}
+		for _, set := range a.Answer {
+			for _, data := range set.Data {
+				if found, ok := netip.AddrFromSlice(data); ok && set.Type == t {
+					list = append(list, found)
+				}
+			}
+		}
+	}
+	if len(list) > 0 {
+		return list, nil
+	}
+	return nil, err
 }
 
 // read gets the zone from a file.

@@ -65,7 +65,7 @@ func newWorld(t *testing.T) *world {
 	leaf := func(name, more string) string {
 		return fmt.Sprintf("$ORIGIN %s\n$TTL 600\n@ SOA ns hostmaster 1 7200 3600 1209600 60\n@ NS ns\nns A %s\nwww A 192.0.2.10\n%s", name, worldLeaf, more)
 	}
-	good, goodDS := sign("good.world.", leaf("good.world.", "alias CNAME www.plain.world.\ninside A 10.1.2.3\n"))
+	good, goodDS := sign("good.world.", leaf("good.world.", "alias CNAME www.plain.world.\ninside A 10.1.2.3\nmirror A 127.0.0.1\n"))
 	bad, badDS := sign("bad.world.", leaf("bad.world.", ""))
 	plain := write(t, filepath.Join(w.dir, "plain"), leaf("plain.world.", ""))
 	// A digest that fits no key, as after a key was lost.

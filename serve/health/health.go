@@ -7,7 +7,9 @@ package health
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"anyu/dns/dnssec"
@@ -21,6 +23,7 @@ import (
 // Kinds of findings.
 const (
 	Upstream   = "resolver-upstream"   // nobody to ask answers
+	Redirected = "resolver-redirected" // somebody on the way answers for the root servers
 	Validation = "resolver-validation" // nothing validates any more
 )
 
@@ -50,6 +53,18 @@ func Reach(a *resolve.Answer, servers int, node string, now time.Time) (f event.
 		text = a.Text
 	}
 	return finding(Upstream, node, now, ok, event.Fact{Name: "error", Value: text}, event.Fact{Name: "servers", Value: strconv.Itoa(servers)}), ok
+}
+
+// Way judges whether queries arrive at the root servers. resolving are those that answered as resolvers: that is somebody else, to whom port 53 is
+// redirected. Names may be found nevertheless, but by whoever answers, who sees them all and chooses what to ask.
+func Way(resolving []netip.Addr, node string, now time.Time) event.Finding {
+	var texts []string
+	for _, a := range resolving {
+		texts = append(texts, a.String())
+	}
+	f := finding(Redirected, node, now, len(texts) == 0, event.Fact{Name: "servers-that-resolve", Value: strings.Join(texts, ", ")})
+	f.Severity = event.Warning
+	return f
 }
 
 // Keys judges the answer to KeyQuestion.

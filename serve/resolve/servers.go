@@ -230,7 +230,7 @@ func (t *task) read(a *attempt, s server, m *message.Message, epoch uint64) (*re
 		if a.fallback == nil && len(r.answer) > 0 {
 			a.fallback, a.kind = r, isAnswer
 		}
-		return r, k, "answers as a resolver, not as a server of " + zone.String()
+		return r, k, "answers as a resolver, not as a server of " + zone.String() + " (is port 53 redirected? then forward to a resolver, or ask who runs the network)"
 	case isUseless:
 		return r, k, r.rcode.String()
 	}
