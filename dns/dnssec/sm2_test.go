@@ -140,7 +140,7 @@ func signSM2(t testing.TB, k *sm2.PrivateKey, key record, set []dns.RR) string {
 	return sig.String()
 }
 
-// RFC 9563, Section 6: the key pair of the example: the private key makes the public one, whose tag is 27215. (The RFC's RRSIG is not at
+// RFC 9563: the key pair of tag 27215 that its authors' tool holds: the private key makes the public one. (The RFC's own RRSIG is not at
 // hand in octets; signatures of others are checked above.)
 func TestKey_exampleOfRFC9563(t *testing.T) {
 	private, err := base64.StdEncoding.DecodeString("V24tjJgXxp2ykscKRZdT+iuR5J1xRQN+FKoQACmo9fA=")
