@@ -42,6 +42,11 @@ type Recursion struct {
 	PrivateNames []string `yaml:"private_names"`
 	// DNS64 is the prefix that IPv6-only clients reach IPv4 through (RFC 6147), for example 64:ff9b::/96. Default: none, no AAAA is made.
 	DNS64 netip.Prefix `yaml:"dns64"`
+	// DNS64Ignore are names whose AAAA records do not count, with all below them: what they lead to does not work. Default: none.
+	DNS64Ignore []string `yaml:"dns64_ignore"`
+	// Open are names in the zones that are always answered here (RFC 6303, RFC 6761: test., 10.in-addr.arpa. and the like) that are looked up
+	// nevertheless, because our network has them in its DNS. Names of stub and forward zones and of trust anchors need not be listed. Default: none.
+	Open []string `yaml:"open"`
 	// Aggressive answers from proofs held that a name does not exist (RFC 8198). Default true.
 	Aggressive *bool `yaml:"aggressive"`
 	// Minimal leaves out records an answer can do without. Default true.

@@ -38,9 +38,14 @@ func (r *Recursion) check() error {
 			}
 		}
 	}
-	for i, n := range r.PrivateNames {
-		if _, err := wire.ParseName(n); err != nil {
-			return wrong(fmt.Sprintf("%s.private_names[%d]", path, i), "%v", err)
+	for _, list := range []struct {
+		key   string
+		names []string
+	}{{"private_names", r.PrivateNames}, {"dns64_ignore", r.DNS64Ignore}, {"open", r.Open}} {
+		for i, n := range list.names {
+			if _, err := wire.ParseName(n); err != nil {
+				return wrong(fmt.Sprintf("%s.%s[%d]", path, list.key, i), "%v", err)
+			}
 		}
 	}
 	if !*r.IPv4 && !*r.IPv6 {

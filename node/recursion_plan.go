@@ -78,12 +78,17 @@ func seconds(d config.Duration) uint32 { return uint32(time.Duration(d) / time.S
 
 // zones turns stub and forward zones into the resolver's.
 func (p *recursionPlan) zones() error {
-	for _, n := range p.conf.PrivateNames {
-		name, err := wire.ParseName(n)
-		if err != nil {
-			return err
+	for _, list := range []struct {
+		from []string
+		to   *[]wire.Name
+	}{{p.conf.PrivateNames, &p.resolve.PrivateNames}, {p.conf.DNS64Ignore, &p.resolve.DNS64Ignore}} {
+		for _, n := range list.from {
+			name, err := wire.ParseName(n)
+			if err != nil {
+				return err
+			}
+			*list.to = append(*list.to, name)
 		}
-		p.resolve.PrivateNames = append(p.resolve.PrivateNames, name)
 	}
 	for i, u := range append(append([]config.Upstreams(nil), p.conf.Stub...), p.conf.Forward...) {
 		z, err := planUpstreams(u, i >= len(p.conf.Stub))
@@ -223,7 +228,7 @@ func (p *recursionPlan) validation(now time.Time) error {
 // digest sums up what cached answers depend on: with another digest a saved cache is not taken.
 func (p *recursionPlan) digest() {
 	c := &p.conf
-	b, err := json.Marshal([]any{c.Stub, c.Forward, c.Hints, c.DNS64, c.Private, p.resolve.PrivateNames, c.Validation.Off, c.Validation.SHA1, c.Validation.Refused, p.anchors})
+	b, err := json.Marshal([]any{c.Stub, c.Forward, c.Hints, c.DNS64, c.DNS64Ignore, c.Private, p.resolve.PrivateNames, c.Validation.Off, c.Validation.SHA1, c.Validation.Refused, p.anchors})
 	if err != nil {
 		return // then nothing saved fits, and nothing is lost but time
 	}

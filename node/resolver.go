@@ -217,12 +217,23 @@ func (r *resolver) settings(c *config.Config) *serve.Recursion {
 	}
 }
 
-// configured are the names of stub and forward zones: those that are always there give way to them.
+// configured are the names that zones which are always there give way to: stub and forward zones, zones with a trust anchor, and those that are
+// said to be open.
 func configured(c *config.Config) (names []wire.Name) {
-	for _, z := range slices.Concat(c.Recursion.Stub, c.Recursion.Forward) {
-		if n, err := wire.ParseName(z.Name); err == nil && !n.IsRoot() {
+	add := func(text string) {
+		if n, err := wire.ParseName(text); err == nil && !n.IsRoot() {
 			names = append(names, n)
 		}
+	}
+	for _, z := range slices.Concat(c.Recursion.Stub, c.Recursion.Forward) {
+		add(z.Name)
+	}
+	for _, n := range c.Recursion.Open {
+		add(n)
+	}
+	anchors, _ := readAnchors(c.Recursion.Validation.Anchors) // an error has stopped the plan already
+	for zone := range anchors {
+		add(zone)
 	}
 	return names
 }
@@ -296,7 +307,7 @@ func (r *resolver) forget(old, fresh *recursionPlan) {
 	}
 	a, b := old.conf, fresh.conf
 	if a.Validation.Off != b.Validation.Off || a.Validation.SHA1 != b.Validation.SHA1 || !reflect.DeepEqual(a.Validation.Refused, b.Validation.Refused) ||
-		!reflect.DeepEqual(a.Private, b.Private) || a.DNS64 != b.DNS64 || a.Hints != b.Hints {
+		!reflect.DeepEqual(a.Private, b.Private) || a.DNS64 != b.DNS64 || !slices.Equal(a.DNS64Ignore, b.DNS64Ignore) || a.Hints != b.Hints {
 		r.cache.FlushAll()
 		return
 	}

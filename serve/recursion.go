@@ -278,6 +278,14 @@ func (w *Worker) keepPacket(a *resolve.Answer, h wire.Header, body []byte) {
 			return // may be replaced while the answer holds
 		}
 	}
+	for _, s := range a.Answer {
+		if int64(s.TTL) <= life {
+			break
+		}
+		if s == a.Answer[len(a.Answer)-1] {
+			return // the cache holds it with a shorter life
+		}
+	}
 	if life <= 0 || a.Stale || w.q.Flags&wire.FlagRD == 0 || w.config.Recursion == nil {
 		return
 	}

@@ -4,22 +4,11 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"anyu/dns/wire"
 )
-
-// harmless options change nothing that a client or a server can see.
-var harmless = map[string]bool{"log-time-ascii": true, "log-servfail": true, "log-queries": true, "log-replies": true, "rpz-log": true,
-	"val-log-level": true, "verbosity": true, "use-syslog": true, "logfile": true, "num-threads": true, "chroot": true, "username": true,
-	"directory": true, "pidfile": true, "port": true, "interface": true, "control-enable": true, "so-reuseport": true, "do-udp": true,
-	"do-tcp": true, "do-daemonize": true, "statistics-interval": true, "extended-statistics": true, "key-cache-size": true,
-	"rrset-cache-size": true, "neg-cache-size": true, "infra-cache-numhosts": true, "root-hints": true, "auto-trust-anchor-file": true,
-	"harden-short-bufsize": true, "harden-large-queries": true, "unwanted-reply-threshold": true, "edns-buffer-size": true,
-	"max-udp-size": true, "msg-buffer-size": true, "outgoing-range": true, "outgoing-interface": true, "interface-automatic": true,
-	"unblock-lan-zones": false, "stub-name": false}
 
 // Settings maps the configuration of the file. An option that is unknown gives an error of type *Skip, a value that does not fit
 // an *Error.
@@ -36,9 +25,6 @@ func (s *Scenario) Settings() (Settings, error) {
 		apply = m.deckard
 	}
 	for _, o := range s.Options {
-		if harmless[o.Name] {
-			continue
-		}
 		m.bad = nil
 		known := apply(o)
 		if m.bad != nil {
@@ -63,57 +49,36 @@ type mapper struct {
 }
 
 func (m *mapper) unbound(o Option) bool {
-	switch o.Clause {
-	case "server":
-		return m.server(o)
-	case "stub-zone", "forward-zone":
-		return m.upstream(o)
-	case "auth-zone":
-		if o.Block != m.block {
-			m.block = o.Block
-			m.s.Zones = append(m.s.Zones, AuthZone{Downstream: true, Upstream: true})
-		}
-		return m.zone(o, &m.s.Zones[len(m.s.Zones)-1])
-	case "rpz":
-		if o.Block != m.block {
-			m.block = o.Block
-			m.s.RPZ = append(m.s.RPZ, PolicyZone{})
-		}
-		return m.policy(o, &m.s.RPZ[len(m.s.RPZ)-1])
-	case "remote-control":
+	if o.harmless() {
 		return true
 	}
-	return false
+	if o.Clause == "server" {
+		return m.server(o)
+	}
+	return m.clause(o)
 }
 
 // switches are the options that are yes or no.
 func (m *mapper) switches() map[string]*bool {
 	s := m.s
-	return map[string]*bool{"do-ip4": &s.IPv4, "do-ip6": &s.IPv6, "qname-minimisation": &s.QNAMEMinimisation,
-		"qname-minimisation-strict": &s.StrictMinimisation, "minimal-responses": &s.Minimal, "iter-scrub-promiscuous": &s.ScrubPromiscuous,
-		"fake-sha1": &s.FakeSHA1, "trust-anchor-signaling": &s.AnchorSignaling, "root-key-sentinel": &s.Sentinel,
-		"harden-glue": &s.HardenGlue, "harden-dnssec-stripped": &s.HardenDNSSECStripped, "harden-below-nxdomain": &s.HardenBelowNXDOMAIN,
-		"harden-referral-path": &s.HardenReferralPath, "harden-algo-downgrade": &s.HardenAlgorithmDowngr,
-		"harden-unverified-glue": &s.HardenUnverifiedGlue, "harden-unknown-additional": &s.HardenUnknownAdditional,
-		"aggressive-nsec": &s.AggressiveNSEC, "val-clean-additional": &s.CleanAdditional, "val-permissive-mode": &s.PermissiveValidator,
-		"rrset-roundrobin": &s.RoundRobin, "prefetch": &s.Prefetch, "prefetch-key": &s.PrefetchKeys, "serve-expired": &s.ServeExpired,
-		"serve-expired-ttl-reset": &s.ExpiredTTLReset, "serve-original-ttl": &s.ServeOriginalTTL, "ede": &s.EDE,
-		"ede-serve-expired": &s.EDEExpired, "answer-cookie": &s.AnswerCookie, "hide-identity": &s.HideIdentity,
-		"hide-version": &s.HideVersion, "deny-any": &s.DenyANY, "do-nat64": &s.NAT64, "use-caps-for-id": &s.CapsForID, "zonemd-permissive-mode": &s.ZONEMDPermissive}
+	return map[string]*bool{"do-ip4": &s.IPv4, "do-ip6": &s.IPv6, "qname-minimisation": &s.QNAMEMinimisation, "minimal-responses": &s.Minimal,
+		"iter-scrub-promiscuous": &s.ScrubPromiscuous, "fake-sha1": &s.FakeSHA1, "trust-anchor-signaling": &s.AnchorSignaling,
+		"root-key-sentinel": &s.Sentinel, "harden-below-nxdomain": &s.HardenBelowNXDOMAIN, "harden-algo-downgrade": &s.HardenAlgorithmDowngr,
+		"harden-unverified-glue": &s.HardenUnverifiedGlue, "aggressive-nsec": &s.AggressiveNSEC, "prefetch": &s.Prefetch,
+		"serve-expired": &s.ServeExpired, "ede": &s.EDE, "hide-identity": &s.HideIdentity, "hide-version": &s.HideVersion,
+		"zonemd-permissive-mode": &s.ZONEMDPermissive, "unblock-lan-zones": &s.LANOpen, "insecure-lan-zones": &s.LANInsecure}
 }
 
 // numbers are the options that are seconds or counts.
 func (m *mapper) numbers() map[string]*uint32 {
 	s := m.s
 	return map[string]*uint32{"cache-max-ttl": &s.MaxTTL, "cache-min-ttl": &s.MinTTL, "cache-max-negative-ttl": &s.MaxNegativeTTL,
-		"cache-min-negative-ttl": &s.MinNegativeTTL, "serve-expired-ttl": &s.ExpiredTTL, "serve-expired-reply-ttl": &s.ExpiredReplyTTL}
+		"serve-expired-ttl": &s.ExpiredTTL, "serve-expired-reply-ttl": &s.ExpiredReplyTTL}
 }
 
 // counts are the options that are small numbers.
 func (m *mapper) counts() map[string]*int {
-	s := m.s
-	return map[string]*int{"outbound-msg-retry": &s.Retries, "num-queries-per-thread": &s.QueriesPerThread, "iter-scrub-ns": &s.ScrubNS,
-		"val-max-restart": &s.ValidationRestarts}
+	return map[string]*int{"outbound-msg-retry": &m.s.Retries, "iter-scrub-ns": &m.s.ScrubNS}
 }
 
 func (m *mapper) server(o Option) bool {
@@ -137,35 +102,32 @@ func (m *mapper) server(o Option) bool {
 func (m *mapper) resolving(o Option, v string) bool {
 	s := m.s
 	switch o.Name {
-	case "target-fetch-policy":
-		s.TargetFetch = nil
-		for _, w := range strings.Fields(v) {
-			n, err := strconv.Atoi(w)
-			m.check(err)
-			s.TargetFetch = append(s.TargetFetch, n)
-		}
 	case "trust-anchor":
 		s.Anchors = append(s.Anchors, m.record(v))
+	case "trust-anchor-file", "trusted-keys-file":
+		s.Anchors = append(s.Anchors, m.anchorsOf(v)...)
+	case "root-hints":
+		m.hints(v)
 	case "domain-insecure":
 		s.Insecure = append(s.Insecure, m.name(v))
 	case "val-override-date":
 		m.date(v)
+	case "val-nsec3-keysize-iterations":
+		m.iterations(v)
 	case "module-config":
 		s.Modules = strings.Fields(v)
 	case "do-not-query-localhost":
 		s.QueryLocalhost = !m.yes(v)
-	case "disable-edns-do":
-		s.SendDO = !m.yes(v)
+	case "do-not-query-address":
+		s.NotAsked = append(s.NotAsked, m.prefix(v))
 	case "private-address":
 		s.PrivateAddresses = append(s.PrivateAddresses, m.prefix(v))
 	case "private-domain":
 		s.PrivateDomains = append(s.PrivateDomains, m.name(v))
 	case "dns64-prefix":
 		s.DNS64Prefix = m.prefix(v)
-	case "edns-client-string":
-		s.SendClientString = append(s.SendClientString, PrefixText{m.prefix(v), o.Args[1]})
-	case "msg-cache-size":
-		s.MessageCacheSize = m.size(v)
+	case "dns64-ignore-aaaa":
+		s.DNS64Ignore = append(s.DNS64Ignore, m.name(v))
 	default:
 		return false
 	}
@@ -179,104 +141,23 @@ func (m *mapper) answering(o Option, v string) bool {
 	case "access-control":
 		s.Access = append(s.Access, Access{m.prefix(v), o.Args[1]})
 	case "local-zone":
-		s.LocalZones = append(s.LocalZones, LocalZone{m.name(v), o.Args[1], o.Line})
-	case "local-data":
-		s.LocalData = append(s.LocalData, LocalRecord{m.record(v), o.Line})
+		s.LocalZones = append(s.LocalZones, LocalZone{m.name(v), o.Args[1]})
+	case "local-data", "local-data-ptr":
+		s.LocalData = true
 	case "serve-expired-client-timeout":
 		s.ExpiredClientTimeout = time.Duration(m.number(v, 31)) * time.Millisecond
 	case "discard-timeout":
-		s.DiscardTimeout = time.Duration(m.number(v, 31)) * time.Millisecond
+		if s.DiscardTimeout = time.Duration(m.number(v, 31)) * time.Millisecond; s.DiscardTimeout == 0 {
+			s.DiscardTimeout = time.Hour // 0 is never, and no client waits that long
+		}
 	case "nsid":
 		s.NSID = m.nsid(v)
-	case "cookie-secret":
-		s.CookieSecret = m.hex(v)
 	case "identity":
 		s.Identity = v
 	case "version":
 		s.Version = v
 	default:
 		return false
-	}
-	return true
-}
-
-func (m *mapper) upstream(o Option) bool {
-	list := &m.s.Stubs
-	prefix := "stub-"
-	if o.Clause == "forward-zone" {
-		list, prefix = &m.s.Forwards, "forward-"
-	}
-	if o.Block != m.block {
-		m.block = o.Block
-		*list = append(*list, Upstream{})
-	}
-	u := &(*list)[len(*list)-1]
-	v := o.value()
-	switch strings.TrimPrefix(o.Name, prefix) {
-	case "name":
-		u.Name = m.name(v)
-	case "addr":
-		u.Addrs = append(u.Addrs, m.addr(v))
-	case "host":
-		u.Hosts = append(u.Hosts, m.name(v))
-	case "prime":
-		u.Prime = m.yes(v)
-	case "first":
-		u.First = m.yes(v)
-	case "no-cache":
-		u.NoCache = m.yes(v)
-	case "tcp-upstream":
-		u.TCP = m.yes(v)
-	default:
-		return false
-	}
-	return true
-}
-
-func (m *mapper) zone(o Option, z *AuthZone) bool {
-	v := o.value()
-	switch o.Name {
-	case "name":
-		z.Name = m.name(v)
-	case "zonefile":
-		z.File = v
-	case "master", "primary":
-		if a, err := netip.ParseAddr(strings.SplitN(v, "@", 2)[0]); err == nil && a.IsValid() {
-			z.Primaries = append(z.Primaries, m.addr(v))
-		} else {
-			z.PrimaryHosts = append(z.PrimaryHosts, m.name(v))
-		}
-	case "allow-notify":
-		z.AllowNotify = append(z.AllowNotify, v)
-	case "for-downstream":
-		z.Downstream = m.yes(v)
-	case "for-upstream":
-		z.Upstream = m.yes(v)
-	case "fallback-enabled":
-		z.Fallback = m.yes(v)
-	case "zonemd-check":
-		z.CheckZONEMD = m.yes(v)
-	case "zonemd-reject-absence":
-		z.RejectNoZONEMD = m.yes(v)
-	default:
-		return false
-	}
-	return true
-}
-
-func (m *mapper) policy(o Option, z *PolicyZone) bool {
-	v := o.value()
-	switch o.Name {
-	case "rpz-action-override":
-		z.Action = v
-	case "rpz-cname-override":
-		z.CNAME = m.name(v)
-	case "rpz-signal-nxdomain-ra":
-		z.SignalNX = m.yes(v)
-	case "rpz-log-name":
-		z.LogName = v
-	default:
-		return m.zone(o, &z.AuthZone)
 	}
 	return true
 }
@@ -304,8 +185,7 @@ func (m *mapper) deckard(o Option) bool {
 		s.IPv6 = m.yes(v)
 	case "force-ipv6":
 		s.IPv4 = s.IPv4 && !m.yes(v)
-	case "harden-glue":
-		s.HardenGlue = m.yes(v)
+	case "harden-glue": // no: in the table of causes
 	case "do-not-query-localhost":
 		s.QueryLocalhost = !m.yes(v)
 	case "forward-addr":
@@ -336,5 +216,5 @@ func (m *mapper) finish() {
 		}
 		return false
 	}
-	s.Validate, s.DNS64, s.ResponsePolicy = has("validator"), has("dns64"), has("respip")
+	s.Validate, s.DNS64 = has("validator"), has("dns64")
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"anyu/dns/wire"
+	"anyu/serve/validate"
 )
 
 // Settings are what a file asks of the resolver, in neutral words. The defaults of the dialect's program are filled in: Unbound's
@@ -18,85 +19,67 @@ type Settings struct {
 	Start       int64  // the clock when the system starts
 
 	// Whom to ask.
-	Hints    []Hint // Deckard's root server; priming happens. None: built-in hints, or the stub for the root
-	Stubs    []Upstream
-	Forwards []Upstream
-	IPv4     bool
-	IPv6     bool
-	// TargetFetch is how many more server addresses are looked up at each dependency depth; -1 is all, 0 what is needed.
-	TargetFetch            []int
-	Retries                int // outbound-msg-retry
-	QNAMEMinimisation      bool
-	StrictMinimisation     bool
-	QueryLocalhost         bool
-	Prefetch, PrefetchKeys bool
-	SendDO                 bool // false: disable-edns-do
-	SendClientString       []PrefixText
+	Hints             []Hint // Deckard's root server; priming happens. None: built-in hints, or the stub for the root
+	Stubs             []Upstream
+	Forwards          []Upstream
+	IPv4              bool
+	IPv6              bool
+	Retries           int // outbound-msg-retry
+	QNAMEMinimisation bool
+	QueryLocalhost    bool
+	NotAsked          []netip.Prefix // servers that are never asked
+	Prefetch          bool
+	SendDO            bool // false: disable-edns-do
 
 	// What is believed.
-	HardenGlue              bool
-	HardenReferralPath      bool
-	HardenBelowNXDOMAIN     bool
-	HardenDNSSECStripped    bool
-	HardenAlgorithmDowngr   bool
-	HardenUnverifiedGlue    bool
-	HardenUnknownAdditional bool
-	ScrubPromiscuous        bool
-	ScrubNS                 int // at most so many NS records of a set are kept
-	PrivateAddresses        []netip.Prefix
-	PrivateDomains          []wire.Name
-	NAT64, DNS64            bool
-	DNS64Prefix             netip.Prefix
-	CapsForID               bool
+	HardenBelowNXDOMAIN   bool
+	HardenAlgorithmDowngr bool
+	HardenUnverifiedGlue  bool
+	ScrubPromiscuous      bool
+	ScrubNS               int // at most so many NS records of a set are kept
+	PrivateAddresses      []netip.Prefix
+	PrivateDomains        []wire.Name
+	DNS64                 bool
+	DNS64Prefix           netip.Prefix
+	DNS64Ignore           []wire.Name
 
 	// Validation. Without Validate nothing is validated whatever the anchors.
-	Validate            bool
-	Anchors             []Record // DS and DNSKEY
-	AnchorFiles         []AnchorFile
-	Insecure            []wire.Name // negative trust anchors
-	Date                int64       // the validator's clock in seconds; 0: the clock
-	IgnoreDates         bool        // signature times are not checked
-	FakeSHA1            bool        // signatures of algorithms 3, 5, 6 and 7 count as good
-	AggressiveNSEC      bool
-	CleanAdditional     bool
-	AnchorSignaling     bool
-	Sentinel            bool
-	ValidationRestarts  int
-	PermissiveValidator bool
+	Validate        bool
+	Anchors         []Record // DS and DNSKEY
+	AnchorFiles     []AnchorFile
+	Insecure        []wire.Name               // negative trust anchors
+	Date            int64                     // the validator's clock in seconds; 0: the clock
+	IgnoreDates     bool                      // signature times are not checked
+	FakeSHA1        bool                      // signatures of algorithms 3, 5, 6 and 7 count as good
+	Iterations      []validate.IterationLimit // of NSEC3
+	AggressiveNSEC  bool
+	AnchorSignaling bool
+	Sentinel        bool
 
 	// The cache.
-	MaxTTL, MinTTL, MaxNegativeTTL, MinNegativeTTL uint32
-	ServeOriginalTTL                               bool
-	MessageCacheSize                               int64 // octets, 0: the default
-	ServeExpired                                   bool
-	ExpiredTTL                                     uint32
-	ExpiredReplyTTL                                uint32
-	ExpiredTTLReset                                bool
-	ExpiredClientTimeout                           time.Duration
+	MaxTTL, MinTTL, MaxNegativeTTL uint32
+	ServeExpired                   bool
+	ExpiredTTL                     uint32
+	ExpiredReplyTTL                uint32
+	ExpiredClientTimeout           time.Duration
 
 	// What clients get.
-	Minimal           bool
-	Access            []Access
-	LocalZones        []LocalZone
-	LocalData         []LocalRecord
-	DefaultLocal      bool // localhost, the zones of RFC 6303 ...
-	EDE, EDEExpired   bool
-	NSID              []byte
-	AnswerCookie      bool
-	CookieSecret      []byte
-	Identity, Version string
-	HideIdentity      bool
-	HideVersion       bool
-	RoundRobin        bool
-	DiscardTimeout    time.Duration
-	QueriesPerThread  int
-	DenyANY           bool
-	Modules           []string
-	ResponsePolicy    bool // module respip: the RPZ list is used
-	RPZ               []PolicyZone
-	Zones             []AuthZone
-	ZONEMDPermissive  bool
-	Files             *Files // zone files, read and written by the system
+	Minimal              bool
+	Access               []Access
+	LocalZones           []LocalZone
+	LocalData            bool // there is some
+	EDE                  bool
+	NSID                 []byte
+	Identity, Version    string
+	HideIdentity         bool
+	HideVersion          bool
+	DiscardTimeout       time.Duration
+	Modules              []string
+	LANOpen, LANInsecure bool // zones of private networks are looked up, and not validated
+	ResponsePolicy       bool // there is a response policy zone
+	Zones                []AuthZone
+	ZONEMDPermissive     bool
+	Files                *Files // zone files, read and written by the system
 }
 
 // Hint is a root server.
@@ -107,13 +90,12 @@ type Hint struct {
 
 // Upstream is a stub or forward zone.
 type Upstream struct {
-	Name    wire.Name
-	Addrs   []netip.AddrPort
-	Hosts   []wire.Name
-	Prime   bool // ask the servers for their NS set before use
-	First   bool // try without the zone when it fails
-	NoCache bool
-	TCP     bool
+	Name  wire.Name
+	Addrs []netip.AddrPort
+	Hosts []wire.Name
+	Prime bool // ask the servers for their NS set before use
+	First bool // try without the zone when it fails
+	TCP   bool
 }
 
 // Access is one line of access control. Action is Unbound's word.
@@ -126,28 +108,6 @@ type Access struct {
 type LocalZone struct {
 	Name wire.Name
 	Type string
-	Line int
-}
-
-// LocalRecord is a record of local data.
-type LocalRecord struct {
-	Record
-	Line int
-}
-
-// PrefixText is a text for a prefix.
-type PrefixText struct {
-	Prefix netip.Prefix
-	Text   string
-}
-
-// PolicyZone is a response policy zone.
-type PolicyZone struct {
-	AuthZone
-	Action   string // rpz-action-override: nxdomain, nodata, passthru, drop, disabled, cname; empty: what the zone says
-	CNAME    wire.Name
-	SignalNX bool // clear RA in NXDOMAIN answers
-	LogName  string
 }
 
 // AuthZone is a zone that is held here.
@@ -171,11 +131,11 @@ const (
 )
 
 func defaults(d Dialect) *Settings {
-	s := &Settings{Dialect: d, IPv4: true, IPv6: true, TargetFetch: []int{3, 2, 1, 0, 0}, Retries: 5, QNAMEMinimisation: true,
-		SendDO: true, HardenGlue: true, HardenBelowNXDOMAIN: true, HardenDNSSECStripped: true, ScrubPromiscuous: true, ScrubNS: 20,
-		Validate: true, AggressiveNSEC: true, CleanAdditional: true, AnchorSignaling: true, Sentinel: true, ValidationRestarts: 5,
+	s := &Settings{Dialect: d, IPv4: true, IPv6: true, Retries: 5, QNAMEMinimisation: true, SendDO: true, HardenBelowNXDOMAIN: true,
+		ScrubPromiscuous: true, ScrubNS: 20, Validate: true, AggressiveNSEC: true, AnchorSignaling: true, Sentinel: true,
 		MaxTTL: 86400, MaxNegativeTTL: 3600, ExpiredTTL: 86400, ExpiredReplyTTL: 30, ExpiredClientTimeout: 1800 * time.Millisecond,
-		Minimal: true, DefaultLocal: true, RoundRobin: true, DiscardTimeout: 1900 * time.Millisecond, QueriesPerThread: 2048,
+		Minimal: true, DiscardTimeout: 1900 * time.Millisecond,
+		Iterations:  []validate.IterationLimit{{KeyBits: 1024, Iterations: 150}, {KeyBits: 2048, Iterations: 150}, {KeyBits: 4096, Iterations: 150}},
 		DNS64Prefix: netip.MustParsePrefix("64:ff9b::/96"), Modules: []string{"validator", "iterator"}, Files: &Files{}}
 	if d == Deckard {
 		s.AnchorSignaling = false

@@ -100,16 +100,6 @@ func (x *Subject) serve(rc *resolve.Config) error {
 	return x.zones(rc)
 }
 
-// open are the names that zones which are always there give way to.
-func open(s *Settings) (names []wire.Name) {
-	for _, u := range slices.Concat(s.Stubs, s.Forwards) {
-		if !u.Name.IsRoot() {
-			names = append(names, u.Name)
-		}
-	}
-	return names
-}
-
 func identity(text string, hide bool) string {
 	if hide {
 		return ""

@@ -3,6 +3,7 @@ package replay
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"anyu/dns/wire"
@@ -16,11 +17,12 @@ func resolveConfig(s *Settings) *resolve.Config {
 	c := &resolve.Config{IPv4: s.IPv4, IPv6: s.IPv6, Minimise: s.QNAMEMinimisation, Minimal: s.Minimal, BelowNX: s.HardenBelowNXDOMAIN,
 		Aggressive: s.AggressiveNSEC, KeepPromiscuous: !s.ScrubPromiscuous, Private: s.PrivateAddresses, PrivateNames: s.PrivateDomains,
 		MaxTTL: s.MaxTTL, MinTTL: s.MinTTL, NegativeTTL: s.MaxNegativeTTL, Tries: s.Retries, NameServers: s.ScrubNS, Sentinel: s.Sentinel, VerifyGlue: s.HardenUnverifiedGlue}
-	if !s.QueryLocalhost {
-		c.Forbidden = func(a netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() }
+	c.Forbidden = func(a netip.Addr) bool {
+		return !s.QueryLocalhost && (a.IsLoopback() || a.IsUnspecified() || a.IsMulticast()) ||
+			slices.ContainsFunc(s.NotAsked, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
 	if s.DNS64 {
-		c.DNS64 = s.DNS64Prefix
+		c.DNS64, c.DNS64Ignore = s.DNS64Prefix, s.DNS64Ignore
 	}
 	for _, h := range s.Hints {
 		c.Hints = append(c.Hints, resolve.Host{Name: h.Name, Addresses: []netip.AddrPort{h.Addr}})
@@ -64,7 +66,7 @@ func upstream(u Upstream, forward bool) resolve.Zone {
 // validateConfig says them in the words of the validator.
 func validateConfig(s *Settings) (validate.Config, error) {
 	c := validate.Config{AllowSHA1: true, FakeSHA1: s.FakeSHA1, Date: s.Date, AllAlgorithms: s.HardenAlgorithmDowngr,
-		Iterations: []validate.IterationLimit{{KeyBits: 1024, Iterations: 150}, {KeyBits: 2048, Iterations: 150}, {KeyBits: 4096, Iterations: 150}}}
+		Iterations: s.Iterations}
 	if s.IgnoreDates {
 		c.Date = validate.DateOff
 	}
@@ -77,7 +79,11 @@ func validateConfig(s *Settings) (validate.Config, error) {
 		}
 		c.Anchors = append(c.Anchors, validate.Anchor{Zone: r.Name, Type: r.Type, Data: r.RData})
 	}
-	for _, n := range s.Insecure {
+	insecure := s.Insecure
+	if s.LANInsecure {
+		insecure = slices.Concat(insecure, lanZones())
+	}
+	for _, n := range insecure {
 		c.Negative = append(c.Negative, validate.NegativeAnchor{Name: n, Owner: "scenario", Reason: "domain-insecure"})
 	}
 	return c, nil
@@ -126,13 +132,13 @@ func access(s *Settings) (everybody filter.ACL, p permitted, err error) {
 	return filter.NewACL(ask), p, nil
 }
 
-// zones loads local data and the zones held.
+// zones loads the zones held.
 func (x *Subject) zones(rc *resolve.Config) error {
 	s := &x.settings
-	if len(s.RPZ) > 0 {
+	if s.ResponsePolicy {
 		return notModelled("rpz")
 	}
-	if len(s.LocalZones)+len(s.LocalData) > 0 {
+	if s.LocalData || slices.ContainsFunc(s.LocalZones, func(z LocalZone) bool { return !z.open() }) {
 		return notModelled("local-zones")
 	}
 	for _, z := range s.Zones {
@@ -141,4 +147,41 @@ func (x *Subject) zones(rc *resolve.Config) error {
 		}
 	}
 	return nil
+}
+
+// open tells whether names in the zone are looked up as those of any other. Without data of its own a transparent zone does nothing else.
+func (z LocalZone) open() bool {
+	return z.Type == "nodefault" || z.Type == "transparent" || z.Type == "typetransparent"
+}
+
+// open are the names that zones which are always there give way to: zones with configured servers or a trust anchor, and what is said to be open.
+func open(s *Settings) (names []wire.Name) {
+	for _, u := range slices.Concat(s.Stubs, s.Forwards) {
+		names = append(names, u.Name)
+	}
+	for _, a := range s.Anchors {
+		names = append(names, a.Name)
+	}
+	for _, z := range s.LocalZones {
+		names = append(names, z.Name)
+	}
+	if s.LANOpen {
+		names = append(names, lanZones()...)
+	}
+	return slices.DeleteFunc(names, wire.Name.IsRoot)
+}
+
+// lanZones are the reverse zones of private networks (RFC 1918, RFC 3927, RFC 4193, RFC 4291), which unblock-lan-zones means.
+func lanZones() (names []wire.Name) {
+	list := []string{"10.in-addr.arpa.", "168.192.in-addr.arpa.", "254.169.in-addr.arpa.", "d.f.ip6.arpa.", "8.e.f.ip6.arpa.", "9.e.f.ip6.arpa.",
+		"a.e.f.ip6.arpa.", "b.e.f.ip6.arpa."}
+	for i := 16; i <= 31; i++ {
+		list = append(list, fmt.Sprintf("%d.172.in-addr.arpa.", i))
+	}
+	for _, text := range list {
+		if n, err := wire.ParseName(text); err == nil {
+			names = append(names, n)
+		}
+	}
+	return names
 }

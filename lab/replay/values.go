@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"anyu/dns/wire"
+	"anyu/serve/validate"
 )
 
 // check keeps the first error of the option at hand.
@@ -105,5 +106,51 @@ func (m *mapper) date(v string) {
 		m.s.Date = t.Unix()
 	default:
 		m.s.Date = int64(m.number(v, 62))
+	}
+}
+
+// anchorsOf reads the trust anchors in a file of the scenario.
+func (m *mapper) anchorsOf(file string) (list []Record) {
+	for _, r := range m.recordsOf(file) {
+		if r.Type == wire.TypeDS || r.Type == wire.TypeDNSKEY {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// recordsOf reads a master file of the scenario.
+func (m *mapper) recordsOf(file string) []Record {
+	text, ok := m.s.Files.Read(file)
+	if !ok {
+		m.check(fmt.Errorf("there is no file %q", file))
+		return nil
+	}
+	list, err := scanZone(string(text), m.s.Files)
+	m.check(err)
+	return list
+}
+
+// hints takes the root servers of a file. A file that the scenario does not make is one of the machine: the built-in hints will do.
+func (m *mapper) hints(file string) {
+	if _, ok := m.s.Files.Read(file); !ok {
+		return
+	}
+	for _, r := range m.recordsOf(file) {
+		if a, ok := netip.AddrFromSlice(r.RData); ok && (r.Type == wire.TypeA || r.Type == wire.TypeAAAA) {
+			m.s.Hints = append(m.s.Hints, Hint{Name: r.Name, Addr: netip.AddrPortFrom(a, 53)})
+		}
+	}
+}
+
+// iterations reads pairs of a key's size and the most iterations of NSEC3 with it.
+func (m *mapper) iterations(v string) {
+	w := strings.Fields(v)
+	m.s.Iterations = nil
+	for i := 0; i+1 < len(w); i += 2 {
+		m.s.Iterations = append(m.s.Iterations, validate.IterationLimit{KeyBits: int(m.number(w[i], 31)), Iterations: int(m.number(w[i+1], 16))})
+	}
+	if len(w) == 0 || len(w)%2 != 0 {
+		m.check(fmt.Errorf("%q is no list of pairs", v))
 	}
 }

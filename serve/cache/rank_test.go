@@ -30,7 +30,8 @@ func TestPutRRset_ranks(t *testing.T) {
 		sec           dnssec.Security
 	}{
 		{"lower trust does not replace", put{wire.TypeA, 100, "good", cache.TrustAuthAnswer, plain}, put{wire.TypeA, 500, "glue", cache.TrustAdditional, plain}, "good", 90, plain},
-		{"higher trust replaces", put{wire.TypeA, 100, "glue", cache.TrustAdditional, plain}, put{wire.TypeA, 500, "good", cache.TrustAuthAnswer, plain}, "good", 500, plain},
+		{"higher trust replaces", put{wire.TypeA, 100, "glue", cache.TrustAnswer, plain}, put{wire.TypeA, 500, "good", cache.TrustAuthAnswer, plain}, "good", 500, plain},
+		{"an address lives no longer than its glue", put{wire.TypeA, 100, "glue", cache.TrustAdditional, plain}, put{wire.TypeA, 500, "good", cache.TrustAuthAnswer, plain}, "good", 90, plain},
 		{"equal trust replaces", put{wire.TypeA, 100, "old!", cache.TrustAnswer, plain}, put{wire.TypeA, 500, "new!", cache.TrustAnswer, plain}, "new!", 500, plain},
 		{"lower trust replaces what is over", put{wire.TypeA, 5, "good", cache.TrustSecure, dnssec.Secure}, put{wire.TypeA, 500, "glue", cache.TrustAdditional, plain}, "glue", 500, plain},
 		{"what is bogus is replaced", put{wire.TypeA, 100, "bad!", cache.TrustAuthAnswer, bogus}, put{wire.TypeA, 500, "glue", cache.TrustAdditional, plain}, "glue", 500, plain},

@@ -109,7 +109,8 @@ func left(expires, now uint32) uint32 {
 //   - The life of NS RRsets is never extended while they are fresh, whatever the trust: the new RRset expires with the one
 //     it replaces, or earlier, unless that one failed validation. So neither a child nor a stranger keeps a delegation alive that its parent has withdrawn
 //     (ghost domains; CVE-2022-30698, CVE-2022-30699). The same holds for additional data that is replaced by additional
-//     data. Only what is expired, or was flushed, starts a new life.
+//     data, and for addresses whatever replaces them: a name server that was withdrawn with the delegation that named it does not live on
+//     by its own word. Only what is expired, or was flushed, starts a new life.
 //   - What failed validation is kept for MaxBogusTTL at most.
 //
 // An RRset with TTL 0 is stored and is stale at once; one that is too long, of another class or from before a flush is not stored, and is returned
@@ -136,7 +137,7 @@ func (v Since) PutRRset(set *message.RRset, trust Trust, sec dnssec.Security, no
 			if same && sec == dnssec.Unchecked {
 				sec = held.Security
 			}
-			limited := set.Type == wire.TypeNS || trust == TrustAdditional && held.Trust == TrustAdditional
+			limited := set.Type == wire.TypeNS || held.Trust == TrustAdditional && (trust == TrustAdditional || set.Type == wire.TypeA || set.Type == wire.TypeAAAA)
 			if limited && held.Security != dnssec.Bogus {
 				expires = min(expires, uint32(held.Expires))
 			}

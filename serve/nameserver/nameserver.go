@@ -123,6 +123,7 @@ type State struct {
 	RTT      time.Duration // smoothed
 	RTO      time.Duration // how long to wait for an answer
 	Timeouts int           // in a row
+	Answers  bool          // it has answered, and not been silent since
 	Down     bool          // too many of them: Begin lets one query through at a time, and not often
 	Probe    bool          // with Down: one would be let through now
 

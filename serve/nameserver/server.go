@@ -107,6 +107,7 @@ func (e *server) down() bool { return e.rto >= downRTO && e.timeouts > 0 }
 
 func (e *server) tell(s *State, now int64) {
 	s.Known, s.RTT, s.Timeouts = e.srtt > 0, e.srtt, int(e.timeouts)
+	s.Answers = e.answered > 0 && e.timeouts == 0
 	if e.rto > 0 {
 		s.RTO = e.rto
 	}

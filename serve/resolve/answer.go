@@ -1,8 +1,6 @@
 package resolve
 
 import (
-	"net/netip"
-
 	"anyu/dns/dnssec"
 	"anyu/dns/message"
 	"anyu/dns/wire"
@@ -42,10 +40,16 @@ func failure(reason uint16, text string) *Answer {
 func (t *task) answer(q message.Question) *Answer {
 	a := &Answer{Question: q, Security: dnssec.Secure, Reason: event.NoReason, Expires: noEnd, Renew: noEnd}
 	defer func() { a.Epoch, a.Sends, a.Cached, a.Trace = t.epoch, t.spent.sends, t.spent.sends == 0, t.trace }()
+	if t.reverse64(a) {
+		return a
+	}
 	name := q.Name
 	for range MaxChain + 1 {
 		l := t.link(message.Question{Name: name, Type: q.Type, Class: q.Class}, true)
 		a.add(l, t.e.config.Minimal)
+		if t.dns64(a, l, name) {
+			return a
+		}
 		if t.opts.CacheOnly && l.Reason == reasonNotReady {
 			t.refer(a, name)
 			return a
@@ -60,9 +64,6 @@ func (t *task) answer(q message.Question) *Answer {
 				b := t.broken(q, "the root key sentinel asks so")
 				b.Reason = reasonBogus
 				return b
-			}
-			if q.Type == wire.TypeAAAA && t.config.DNS64.IsValid() {
-				t.dns64(a, l, name)
 			}
 			return a
 		}
@@ -98,7 +99,8 @@ func (t *task) refer(a *Answer, name wire.Name) {
 		if e.Security == dnssec.Unchecked && len(e.Set.Sigs) > 0 && t.e.Validator != nil {
 			t.opts.CacheOnly = false // the keys may be asked for
 			q := message.Question{Name: d.zone, Type: wire.TypeNS, Class: wire.ClassIN}
-			a.Security = t.check(&validate.Response{Question: q, Answer: a.Authority}, 0, t.epoch).Security
+			checked, _ := t.check(&validate.Response{Question: q, Answer: a.Authority}, 0, t.epoch)
+			a.Security = checked.Security
 		}
 	}
 	glue := a.Additional
@@ -198,45 +200,6 @@ func (t *task) blame(a *Answer) {
 	if !t.opts.CD {
 		a.Answer, a.Authority, a.Additional = nil, nil, nil
 	}
-}
-
-// dns64 makes AAAA records from A records where there are none (RFC 6147, Section 5.1).
-func (t *task) dns64(a *Answer, l *cache.Answer, name wire.Name) {
-	if l.Rcode == wire.NXDomain || len(l.Answer) > 0 || l.Security == dnssec.Bogus || t.opts.CD {
-		return // Section 5.5: a client that checks itself is given what is there
-	}
-	four := t.link(message.Question{Name: name, Type: wire.TypeA, Class: wire.ClassIN}, true)
-	set := message.Find(four.Answer, name, wire.TypeA)
-	if set == nil || four.Rcode != wire.NoError {
-		return
-	}
-	made := &message.RRset{Name: set.Name, Type: wire.TypeAAAA, Class: set.Class, TTL: set.TTL}
-	if soa := findType(l.Authority, wire.TypeSOA); soa != nil {
-		made.TTL = min(made.TTL, soa.TTL) // Section 5.1.7
-	}
-	for _, d := range set.Data {
-		if len(d) == 4 {
-			made.Data = append(made.Data, embed(t.config.DNS64, [4]byte(d)))
-		}
-	}
-	a.Answer = append(a.Answer, made)
-	a.Authority, a.Additional = nil, nil
-	a.Security = min(a.Security, four.Security) // RFC 6147, Section 5.5: AD is told where what it was made from is secure
-	a.Expires = min(a.Expires, four.Expires)
-}
-
-// embed puts an IPv4 address into a prefix of 32 to 96 bits (RFC 6052, Section 2.2: bits 64 to 71 are zero).
-func embed(prefix netip.Prefix, four [4]byte) []byte {
-	b := prefix.Masked().Addr().As16()
-	at := prefix.Bits() / 8
-	for _, o := range four {
-		if at == 8 {
-			at++
-		}
-		b[at] = o
-		at++
-	}
-	return b[:]
 }
 
 func findType(section []*message.RRset, t wire.Type) *message.RRset {

@@ -40,6 +40,8 @@ type Config struct {
 	Minimal bool
 	// DNS64 makes AAAA records from A records (RFC 6147) with this prefix; the zero Prefix: not.
 	DNS64 netip.Prefix
+	// DNS64Ignore are names whose AAAA records are as if they were not there, with all below them.
+	DNS64Ignore []wire.Name
 	// BelowNX believes that below a name that does not exist nothing does (RFC 8020).
 	BelowNX bool
 	// Sentinel answers questions about the trust anchors of the root (RFC 8509).

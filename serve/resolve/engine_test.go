@@ -223,23 +223,6 @@ func TestResolve_minimises(t *testing.T) {
 	}
 }
 
-// RFC 6147, Section 5.1: AAAA records are made where there are only A records.
-func TestResolve_makesAAAARecords(t *testing.T) {
-	e := engine(func(c *resolve.Config) { c.DNS64 = netip.MustParsePrefix("64:ff9b::/96") })
-	a, _ := walk(t, e, "four.example.", wire.TypeAAAA, func(server string, q dns.Question) *dns.Msg {
-		m := &dns.Msg{MsgHdr: dns.MsgHdr{Authoritative: true}}
-		if q.Qtype == dns.TypeA {
-			m.Answer = records(t, q.Name+" 60 A 192.0.2.33")
-		} else {
-			m.Ns = records(t, ". 60 SOA a. b. 1 2 3 4 5")
-		}
-		return m
-	})
-	if len(a.Answer) != 1 || netip.AddrFrom16([16]byte(a.Answer[0].Data[0])).String() != "64:ff9b::c000:221" {
-		t.Errorf("got %v", a.Answer)
-	}
-}
-
 // CVE-2026-50251: an address that leads to ourselves is not asked, whoever names it.
 func TestResolve_neverAsksForbiddenAddresses(t *testing.T) {
 	e := engine(func(c *resolve.Config) {

@@ -57,6 +57,12 @@ func (t *task) cached(q message.Question, variant uint8) *cache.Answer {
 	if t.opts.Refresh && t.depth == 0 {
 		return nil
 	}
+	if t.opts.CD { // what has been proved needs no second question (RFC 4035, Section 3.2.2)
+		if a, ok := e.Cache.Answer(q, validated, e.now); ok && a.Security == dnssec.Secure {
+			t.refresh(a)
+			return a
+		}
+	}
 	if a, ok := e.Cache.Answer(q, variant, e.now); ok {
 		t.refresh(a)
 		return a
@@ -75,14 +81,16 @@ func (t *task) cached(q message.Question, variant uint8) *cache.Answer {
 	return nil
 }
 
-// refresh gives an answer the name servers that were heard of since.
+// refresh gives an answer the name servers and the additional addresses that were heard of since.
 func (t *task) refresh(a *cache.Answer) {
-	for i, s := range a.Authority {
-		if s.Type != wire.TypeNS {
-			continue
-		}
-		if e, ok := t.e.Cache.RRset(s.Name, s.Type, t.e.now); ok && e.Stored >= a.Stored && e.Security >= a.Security {
-			a.Authority[i] = e.Set
+	for _, section := range [...][]*message.RRset{a.Authority, a.Additional} {
+		for i, s := range section {
+			if s.Type != wire.TypeNS && s.Type != wire.TypeA && s.Type != wire.TypeAAAA {
+				continue
+			}
+			if e, ok := t.e.Cache.RRset(s.Name, s.Type, t.e.now); ok && e.Stored >= a.Stored && e.Security >= a.Security && (s.Type == wire.TypeNS || !e.Set.SameData(s)) {
+				section[i] = e.Set
+			}
 		}
 	}
 }
@@ -206,6 +214,9 @@ func (t *task) fetched(q message.Question) *cache.Answer {
 			break
 		}
 		a := &cache.Answer{Question: l.Question, Rcode: l.Rcode, AA: r.aa, Security: dnssec.Unchecked, Reason: event.NoReason, Answer: l.Answer, Authority: l.Authority, Additional: l.Additional}
+		if i == 0 && r.dropped > 0 {
+			a.Reason, a.Text = reasonOther, leftOut
+		}
 		t.keepSets(a, r)
 		t.keep(a, raw, r.epoch)
 		if i == 0 {
@@ -235,7 +246,9 @@ func (t *task) keepSets(a *cache.Answer, r *reply) {
 	}
 	for i, s := range a.Answer {
 		if len(s.Data) > 0 && s.Type != wire.TypeRRSIG && (i == 0 || s.Type != wire.TypeCNAME) {
-			store.PutRRset(s, trust, a.Security, t.e.now)
+			if e := store.PutRRset(s, trust, a.Security, t.e.now); i == 0 && e.Trust == trust {
+				a.Expires = e.Expires
+			}
 		}
 	}
 	for i, s := range a.Authority {
@@ -265,12 +278,27 @@ func (t *task) held(store cache.Since, s *message.RRset, trust cache.Trust, secu
 
 // keep puts an answer into the cache for as long as it holds. epoch is that in which it was asked for.
 func (t *task) keep(a *cache.Answer, variant uint8, epoch uint64) {
-	ttl := t.ttl(a)
+	ttl, held := t.ttl(a), a
+	if life := a.Expires - t.e.now/second; a.Expires != 0 && life < int64(ttl) {
+		ttl, held = uint32(max(life, 0)), shorter(a, uint32(max(life, 0)))
+	}
 	t.lowerSOA(a, ttl)
 	a.Stored, a.Expires = t.e.now/second, t.e.now/second+int64(ttl)
 	if ttl > 0 {
-		t.e.Cache.Since(epoch).PutAnswer(a, variant, ttl, t.e.now)
+		t.e.Cache.Since(epoch).PutAnswer(held, variant, ttl, t.e.now)
 	}
+}
+
+// shorter is an answer as it is kept where the cache does not let its RRset live as long as this server says.
+func shorter(a *cache.Answer, ttl uint32) *cache.Answer {
+	c := *a
+	c.Answer = nil
+	for _, s := range a.Answer {
+		s = s.Copy()
+		s.TTL = min(s.TTL, ttl)
+		c.Answer = append(c.Answer, s)
+	}
+	return &c
 }
 
 // lowerSOA gives the SOA of a denial the time that the denial holds (RFC 2308, Section 3).
@@ -327,14 +355,15 @@ func (t *task) secured(q message.Question) *cache.Answer {
 			break
 		}
 		var first *cache.Answer
+		chain := false
 		for i, l := range r.links(q, t.config.Minimise && !r.recursive) {
 			if i > 0 && t.knows(l.Question, validated) {
 				break
 			}
-			a := t.check(l, r.dropped, r.epoch)
+			a, broken := t.check(l, r.dropped, r.epoch)
 			a.AA = r.aa
 			if i == 0 {
-				first = a
+				first, chain = a, broken
 			}
 			if a.Reason == reasonLimit {
 				return a
@@ -349,8 +378,8 @@ func (t *task) secured(q message.Question) *cache.Answer {
 			return first
 		}
 		last, epoch = first, r.epoch
-		if !r.from.Addr.IsValid() {
-			break
+		if chain || !r.from.Addr.IsValid() {
+			break // the keys are at fault, which were asked for elsewhere already, or there is nobody else
 		}
 		avoid = append(avoid, r.from)
 		e.Cache.Forget(q, raw)
@@ -406,19 +435,22 @@ func (t *task) addSOA(a *cache.Answer) bool {
 	return ok
 }
 
-// check validates one link, which was asked for in an epoch of the cache.
-func (t *task) check(l *validate.Response, dropped int, epoch uint64) *cache.Answer {
+// leftOut is told to clients; RFC 8914 has no code for it.
+const leftOut = "left out what has a wrong length"
+
+// check validates one link, which was asked for in an epoch of the cache. chain tells that it is the keys of a zone that do not hold.
+func (t *task) check(l *validate.Response, dropped int, epoch uint64) (a *cache.Answer, chain bool) {
 	e, store := t.e, t.e.Cache.Since(epoch)
 	v := e.Validator.Message(e.now, l, source{t}, t.checks)
 	for _, s := range v.Steps {
 		t.note(Step{Kind: StepValidate, Question: l.Question, Zone: l.Question.Name, Text: s})
 	}
-	a := &cache.Answer{Question: l.Question, Rcode: v.Rcode, Security: v.Security, Reason: v.Reason, Text: v.Text,
+	a = &cache.Answer{Question: l.Question, Rcode: v.Rcode, Security: v.Security, Reason: v.Reason, Text: v.Text,
 		Answer: sets(v.Answer), Authority: sets(v.Authority), Additional: sets(v.Additional)}
 	if v.Security == dnssec.Bogus {
 		a.Rcode = wire.ServFail
-		if dropped > 0 { // RFC 8914 has no code for it
-			a.Reason, a.Text = reasonOther, "left out what has a wrong length; "+a.Text
+		if dropped > 0 {
+			a.Reason, a.Text = reasonOther, leftOut+"; "+a.Text
 		}
 	}
 	if v.Spent { // by what came before, perhaps: it is this resolution that fails, not the name
@@ -434,7 +466,7 @@ func (t *task) check(l *validate.Response, dropped int, epoch uint64) *cache.Ans
 	for _, d := range v.Denial.Sets {
 		store.PutDenial(v.Denial.Zone, d, v.Denial.SOA, e.now)
 	}
-	return a
+	return a, v.Chain
 }
 
 func sets(checked []validate.Checked) []*message.RRset {

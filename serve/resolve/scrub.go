@@ -307,7 +307,7 @@ func (t *task) learn(s *message.RRset, epoch uint64) {
 		return
 	}
 	q := message.Question{Name: s.Name, Type: s.Type, Class: s.Class}
-	if a := t.check(&validate.Response{Question: q, Answer: []*message.RRset{s}}, 0, epoch); a.Security == dnssec.Secure {
+	if a, _ := t.check(&validate.Response{Question: q, Answer: []*message.RRset{s}}, 0, epoch); a.Security == dnssec.Secure {
 		t.e.Cache.Since(epoch).PutRRset(s, cache.TrustSecure, dnssec.Secure, t.e.now)
 	}
 }

@@ -216,8 +216,8 @@ func (t *task) read(a *attempt, s server, m *message.Message, epoch uint64) (*re
 		return r, isUseless, "has a CNAME that does not follow from its DNAME"
 	}
 	k := classify(r, m, a.d)
-	if k == isAnswer && m.Dropped > 0 && len(r.answer) == 0 {
-		return r, isUseless, "answers with records of wrong length only"
+	if k == isAnswer && m.Dropped > 0 && len(r.answer) == 0 && a.d.signed {
+		return r, isUseless, "answers with records of wrong length only" // their signatures cannot hold
 	}
 	zone := a.d.zone
 	switch k {
@@ -442,7 +442,7 @@ func (a *attempt) refused() bool {
 func (t *task) reached(d *zoneCut) bool {
 	for i := range d.names {
 		for _, a := range d.names[i].addresses {
-			if s := t.e.Servers.Look(a, d.zone, t.e.now); s.Known && s.Timeouts == 0 {
+			if s := t.e.Servers.Look(a, d.zone, t.e.now); s.Answers {
 				return true
 			}
 		}
@@ -454,7 +454,7 @@ func (t *task) reached(d *zoneCut) bool {
 func (t *task) lookUp(n *nameServer) bool {
 	found := false
 	for _, qt := range [...]wire.Type{wire.TypeA, wire.TypeAAAA} {
-		if qt == wire.TypeA && !t.config.IPv4 || qt == wire.TypeAAAA && (!t.config.IPv6 || found) {
+		if qt == wire.TypeA && !t.config.IPv4 || qt == wire.TypeAAAA && (!t.config.IPv6 || found) || t.alive(n, qt) {
 			continue
 		}
 		q := message.Question{Name: n.name, Type: qt, Class: wire.ClassIN}
@@ -480,6 +480,19 @@ func (t *task) lookUp(n *nameServer) bool {
 		}
 	}
 	return found
+}
+
+// alive tells whether the addresses of a name server that are known are of a type's family, and one of them answers: then they are right, whatever
+// it is that does not help in what it says.
+func (t *task) alive(n *nameServer, qt wire.Type) bool {
+	for _, a := range n.addresses {
+		if a.Addr().Is4() == (qt == wire.TypeA) {
+			if s := t.e.Servers.Look(a, nil, t.e.now); s.Answers {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func has(list []netip.AddrPort, a netip.AddrPort) bool {

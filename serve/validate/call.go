@@ -53,7 +53,7 @@ func (c *call) exhausted(what string) verdict {
 	if c.spentText == "" {
 		c.spentText = "validation stopped: the query has used up its " + what
 	}
-	return verdict{dnssec.Bogus, ReasonIndeterminate, c.spentText}
+	return verdict{security: dnssec.Bogus, reason: ReasonIndeterminate, text: c.spentText}
 }
 
 // iterations is the highest count of NSEC3 iterations that is computed for a zone.

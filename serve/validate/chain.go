@@ -13,9 +13,9 @@ func (c *call) zone(name wire.Name) *zone {
 	place := c.s.nearest(name, c.seconds)
 	switch {
 	case place.negative != nil:
-		return &zone{name: place.negative.Name, cut: true, verdict: verdict{dnssec.Insecure, NoReason, place.text()}}
+		return &zone{name: place.negative.Name, cut: true, verdict: verdict{security: dnssec.Insecure, reason: NoReason, text: place.text()}}
 	case place.anchor == nil:
-		return &zone{name: wire.Root(), cut: true, verdict: verdict{dnssec.Indeterminate, NoReason, "no trust anchor at or above " + name.String()}}
+		return &zone{name: wire.Root(), cut: true, verdict: verdict{security: dnssec.Indeterminate, reason: NoReason, text: "no trust anchor at or above " + name.String()}}
 	}
 	top := place.anchor
 	z := c.knownAbove(name, top.name)
@@ -74,7 +74,7 @@ func (c *call) keep(z *zone, ttl uint32) *zone {
 	if z.security == dnssec.Bogus {
 		limit = maxBogusSeconds
 	}
-	z.expires, z.under = c.seconds+min(int64(ttl), limit), c.under
+	z.expires, z.under, z.chain = c.seconds+min(int64(ttl), limit), c.under, true
 	c.seen = append(c.seen, z)
 	if !c.spent && z.expires > c.seconds {
 		c.v.keys.put(z, c.epoch)
@@ -175,7 +175,7 @@ func (c *call) aliasAt(above *zone, name wire.Name, r *Response, alias *message.
 	}
 	switch p.security {
 	case dnssec.Secure:
-		return &zone{name: name, verdict: verdict{dnssec.Secure, NoReason, "an alias, no delegation"}}, p.set.TTL, nil
+		return &zone{name: name, verdict: verdict{security: dnssec.Secure, reason: NoReason, text: "an alias, no delegation"}}, p.set.TTL, nil
 	case dnssec.Insecure:
 		return &zone{name: name, cut: true, verdict: p.verdict}, p.set.TTL, nil
 	}
@@ -201,7 +201,7 @@ func (c *call) without(above *zone, name wire.Name, proof *denial.Proof) *zone {
 	case v == denial.Proven && at == denial.Delegated:
 		z.verdict = insecure(NoReason, "%v is delegated without DS, as %v proves", name, above.name)
 	case v == denial.Proven:
-		z.cut, z.end, z.verdict = false, at == denial.Nothing, verdict{dnssec.Secure, NoReason, "no delegation"}
+		z.cut, z.end, z.verdict = false, at == denial.Nothing, verdict{security: dnssec.Secure, reason: NoReason, text: "no delegation"}
 	case v == denial.OptOut:
 		z.verdict = insecure(NoReason, "%v may be delegated unsigned: %v proves so with opt-out", name, above.name)
 	case v == denial.Iterations:

@@ -31,14 +31,15 @@ type verdict struct {
 	security dnssec.Security
 	reason   uint16
 	text     string
+	chain    bool // it is about the keys of a zone, not about the answer
 }
 
 func bogus(reason uint16, format string, args ...any) verdict {
-	return verdict{dnssec.Bogus, reason, clip(fmt.Sprintf(format, args...))}
+	return verdict{security: dnssec.Bogus, reason: reason, text: clip(fmt.Sprintf(format, args...))}
 }
 
 func insecure(reason uint16, format string, args ...any) verdict {
-	return verdict{dnssec.Insecure, reason, clip(fmt.Sprintf(format, args...))}
+	return verdict{security: dnssec.Insecure, reason: reason, text: clip(fmt.Sprintf(format, args...))}
 }
 
 func secure() verdict { return verdict{security: dnssec.Secure, reason: NoReason} }

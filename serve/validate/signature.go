@@ -28,7 +28,7 @@ func (p *proved) checked() Checked {
 func (c *call) set(s *message.RRset) proved {
 	p := proved{set: s, labels: -1}
 	if n := c.s.nearest(ownerSide(s.Name, s.Type), c.seconds); n.negative != nil {
-		p.verdict = verdict{dnssec.Insecure, NoReason, n.text()}
+		p.verdict = verdict{security: dnssec.Insecure, reason: NoReason, text: n.text()}
 		return p
 	}
 	sigs, malformed := readSignatures(s)

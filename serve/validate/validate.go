@@ -64,6 +64,7 @@ type Result struct {
 	// secure with it.
 	Answer, Authority, Additional []Checked
 	Denial                        Denial
+	Chain                         bool     // the keys of a zone are at fault: another server's answer would not help
 	Spent                         bool     // the Budget did not suffice: this says nothing about the data
 	Steps                         []string // what was done, where Budget.Trace asks for it
 }
@@ -120,7 +121,7 @@ func (c *call) message(r *Response) Result {
 		return c.unchecked(&bare, "nothing signs an error")
 	}
 	if n := c.s.nearest(ownerSide(q.Name, q.Type), c.seconds); n.negative != nil {
-		return c.whole(r, verdict{dnssec.Insecure, NoReason, n.text()})
+		return c.whole(r, verdict{security: dnssec.Insecure, reason: NoReason, text: n.text()})
 	}
 	if dname := dnameAbove(r.Answer, q.Name); dname != nil {
 		return c.alias(r, dname)
@@ -143,12 +144,12 @@ func (c *call) message(r *Response) Result {
 
 // unchecked passes on what cannot be secure.
 func (c *call) unchecked(r *Response, text string) Result {
-	return c.whole(r, verdict{dnssec.Indeterminate, NoReason, text})
+	return c.whole(r, verdict{security: dnssec.Indeterminate, reason: NoReason, text: text})
 }
 
 // whole gives all RRsets of a response the same security.
 func (c *call) whole(r *Response, v verdict) Result {
-	res := Result{Security: v.security, Rcode: r.Rcode, Reason: v.reason, Text: v.text}
+	res := Result{Security: v.security, Rcode: r.Rcode, Reason: v.reason, Text: v.text, Chain: v.chain}
 	c.mark(&res, r, v.security)
 	return res
 }
