@@ -57,6 +57,7 @@ type server struct {
 	dropEnd           [kinds]int64 // until when these count
 	dropSince         [kinds]int64 // when the first of these was noticed
 	answered          int64        // when it answered any question last
+	answers           bool         // it has answered, perhaps so that it could not be timed
 
 	unreachable int64 // until
 	noEDNS      int64 // until
@@ -107,7 +108,7 @@ func (e *server) down() bool { return e.rto >= downRTO && e.timeouts > 0 }
 
 func (e *server) tell(s *State, now int64) {
 	s.Known, s.RTT, s.Timeouts = e.srtt > 0, e.srtt, int(e.timeouts)
-	s.Answers = e.answered > 0 && e.timeouts == 0
+	s.Answers = e.answers && e.timeouts == 0
 	if e.rto > 0 {
 		s.RTO = e.rto
 	}
@@ -180,7 +181,7 @@ func (t *Table) End(addr netip.AddrPort) {
 func (t *Table) Answered(addr netip.AddrPort, qtype wire.Type, rtt time.Duration, now int64) {
 	t.change(addr, now, func(a address, e *server) {
 		t.network.heard(a.family(), &e.heardIn, now)
-		e.news, e.answered = now, now
+		e.news, e.answered, e.answers = now, now, true
 		e.timeouts, e.probeAt, e.unreachable = 0, 0, 0
 		e.dropped[kindOf(qtype)] = 0
 		switch {
