@@ -185,6 +185,12 @@ func (m *mapper) deckard(o Option) bool {
 		s.IPv6 = m.yes(v)
 	case "force-ipv6":
 		s.IPv4 = s.IPv4 && !m.yes(v)
+	case "features": // others: in the table of causes
+		name, value, _ := strings.Cut(v, "=")
+		if strings.TrimSpace(name) != "min_ttl" {
+			return false
+		}
+		s.MinTTL = uint32(m.number(strings.TrimSpace(value), 32))
 	case "harden-glue": // no: in the table of causes
 	case "do-not-query-localhost":
 		s.QueryLocalhost = !m.yes(v)

@@ -132,7 +132,8 @@ func TestRun_skipsByWhatTheFileAsksFor(t *testing.T) {
 		{"server:\nmodule-config: \"cachedb iterator\"\n", "module cachedb"},
 		{"server:\nserve-original-ttl: yes\n", "option serve-original-ttl"},
 		{"server:\nsomething-new: 3\n", "option something-new"},
-		{"features: x = 1\n", "feature features"},
+		{"features: static_hint_name = x\n", "feature features"},
+		{"features: x = 1\n", "option features"},
 	} {
 		r := (&replay.Suite{System: newWalker}).Scenario(context.Background(), "iter_x.rpl", []byte(c.text+"CONFIG_END\nSCENARIO_BEGIN t\nSCENARIO_END\n"))
 		if r.Status != replay.StatusSkipped || !strings.HasPrefix(r.Reason, c.cause+":") {

@@ -128,8 +128,42 @@ func access(s *Settings) (everybody filter.ACL, p permitted, err error) {
 		l := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 		ask, recurse = append(ask, l...), append(recurse, l...)
 	}
-	p.recurse = filter.NewACL(recurse)
-	return filter.NewACL(ask), p, nil
+	p.recurse = filter.NewACL(less(recurse, s.Access, false))
+	return filter.NewACL(less(ask, s.Access, true)), p, nil
+}
+
+// less is a list without what narrower prefixes refuse, to ask at all or to recurse: the narrowest prefix decides.
+func less(list []netip.Prefix, rules []Access, ask bool) []netip.Prefix {
+	for _, r := range rules {
+		if r.Action != "refuse" && (ask || r.Action != "refuse_non_local") {
+			continue
+		}
+		var rest []netip.Prefix
+		for _, p := range list {
+			rest = append(rest, without(p, r.Prefix)...)
+		}
+		list = rest
+	}
+	return list
+}
+
+// without cuts a narrower prefix out of another.
+func without(p, hole netip.Prefix) (list []netip.Prefix) {
+	if !p.Overlaps(hole) || p.Bits() >= hole.Bits() {
+		return []netip.Prefix{p}
+	}
+	for at := p; at.Bits() < hole.Bits(); {
+		b := at.Addr().AsSlice()
+		b[at.Bits()/8] |= 0x80 >> (at.Bits() % 8)
+		high, _ := netip.AddrFromSlice(b)
+		low, up := netip.PrefixFrom(at.Addr(), at.Bits()+1), netip.PrefixFrom(high, at.Bits()+1)
+		if low.Contains(hole.Addr()) {
+			list, at = append(list, up), low
+		} else {
+			list, at = append(list, low), up
+		}
+	}
+	return list
 }
 
 // zones loads the zones held.
