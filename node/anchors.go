@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"anyu/event"
 	"anyu/serve/pending"
 	"anyu/serve/resolve"
 	"anyu/serve/validate"
@@ -18,6 +19,9 @@ import (
 )
 
 const anchorDir = "anchors"
+
+// kindAnchorSave is the finding that what RFC 5011 has learned could not be written.
+const kindAnchorSave = "anchors-not-saved"
 
 // anchors are the trust anchors in use: as configured, or as RFC 5011 has brought them up to date.
 type anchors struct {
@@ -164,9 +168,13 @@ func (r *resolver) observed(p *trustPoint, changed bool, err error) {
 		}
 		r.keeping.Lock()
 		defer r.keeping.Unlock()
-		if err := keep(p.file, text); err != nil {
+		err := keep(p.file, text)
+		if err != nil {
 			r.log.Warn("trust anchors were not kept", "error", err)
 		}
+		report(r.sink, kindAnchorSave, r.node, event.Warning, err == nil, func() []event.Fact {
+			return []event.Fact{{Name: "error", Value: err.Error()}, {Name: "file", Value: p.file}}
+		})
 	})
 }
 

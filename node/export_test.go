@@ -10,6 +10,7 @@ import (
 	"anyu/event"
 	"anyu/serve/mirror"
 	"anyu/serve/validate"
+	"anyu/watch/findings"
 )
 
 // RootCopy is the keeper of the local root with the clock in the hands of a test.
@@ -41,3 +42,14 @@ func (r *RootCopy) Turn(ctx context.Context, now time.Time) time.Duration {
 
 // State is what people see.
 func (r *RootCopy) State() *mirror.State { return r.c.State() }
+
+// OpenFindings are the kinds of the findings that are open, as pages see them: the file may be on a disk that is full.
+func OpenFindings(n *Node) (kinds []string) {
+	list, _ := n.findings.List(findings.Query{Limit: 1000})
+	for _, f := range list {
+		if f.Closed.IsZero() {
+			kinds = append(kinds, f.Kind)
+		}
+	}
+	return kinds
+}

@@ -58,6 +58,9 @@ type resolver struct {
 
 	keeping sync.Mutex // one file at a time
 
+	sink event.Sink // nil in `anyu query`
+	node string
+
 	stop func()
 	work sync.WaitGroup
 }
@@ -279,6 +282,7 @@ func (r *resolver) configure(p *recursionPlan, fresh *anchors) {
 
 // keepRoot begins to keep the local root, if one is configured.
 func (r *resolver) keepRoot(dir string, sink event.Sink, node string) {
+	r.sink, r.node = sink, node
 	r.root = newRootCopy(rootCopyParts{dir: dir, trust: r.validator, anchors: r.rootAnchors, look: r.addressesOf, sink: sink, node: node, log: r.log, use: func(z *zone.Zone) {
 		if z == nil {
 			r.held.Remove(wire.Root())

@@ -20,8 +20,9 @@ import (
 
 // Kinds of findings about the local root.
 const (
-	kindRootRefused = "root-copy-refused" // a source gave a version that is altered, not authentic or older
-	kindRootOld     = "root-copy-old"     // no source gives a good version, and the one in use is about to expire, or has
+	kindRootRefused = "root-copy-refused"   // a source gave a version that is altered, not authentic or older
+	kindRootSave    = "root-copy-not-saved" // the copy in use is not on disk: a restart begins without it
+	kindRootOld     = "root-copy-old"       // no source gives a good version, and the one in use is about to expire, or has
 )
 
 // The copies in DATA/mirror: the last good one, and the one before.
@@ -232,6 +233,9 @@ func (c *rootCopy) save(now int64) {
 		at := time.Unix(0, now)
 		return os.Chtimes(file, at, at)
 	}()
+	report(c.sink, kindRootSave, c.node, event.Warning, err == nil, func() []event.Fact {
+		return []event.Fact{{Name: "error", Value: err.Error()}, {Name: "file", Value: file}}
+	})
 	if err != nil {
 		c.saved = nil
 		c.log.Warn("the copy of the root zone was not kept on disk", "error", err)
