@@ -143,12 +143,7 @@ func (r *resolver) sum() sums {
 		state := loopState(l)
 		s.tasks += state.Tasks
 		s.waiting += state.Waiting
-		s.Questions += state.Questions
-		s.Merged += state.Merged
-		s.Refused += state.Refused
-		s.Discarded += state.Discarded
-		s.Stale += state.Stale
-		s.Prefetched += state.Prefetched
+		s.Counts.Add(state.Counts)
 	}
 	r.mu.Lock()
 	s.overRate = r.rate.over().All()

@@ -82,6 +82,16 @@ type Counts struct {
 	Questions, Merged, Refused, Discarded, Stale, Prefetched uint64
 }
 
+// Add adds those of another table.
+func (c *Counts) Add(d Counts) {
+	c.Questions += d.Questions
+	c.Merged += d.Merged
+	c.Refused += d.Refused
+	c.Discarded += d.Discarded
+	c.Stale += d.Stale
+	c.Prefetched += d.Prefetched
+}
+
 // question is one that is being resolved.
 type question struct {
 	key      string
