@@ -58,7 +58,7 @@ func InUse(n *Node) string {
 	s := n.server.Settings()
 	fmt.Fprintf(&b, "reasons %v off %v\n", !s.NoReasons, s.Recursion == nil)
 	if s.Recursion != nil {
-		fmt.Fprintf(&b, "snoop %v rate %+v\n", s.Recursion.Snoop, *peek[filter.ClientsConfig](s.Recursion.Clients, "config"))
+		fmt.Fprintf(&b, "snoop %v open %v rate %+v\n", s.Recursion.Snoop, s.Recursion.Open, *peek[filter.ClientsConfig](s.Recursion.Clients, "config"))
 	}
 	c := n.conf().Recursion.Cache // read anew by keepCache, which a reload wakes
 	fmt.Fprintf(&b, "prefetch %v save %v every %v\n", r.prefetch.Load(), *c.Save, time.Duration(c.SaveEvery))

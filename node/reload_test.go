@@ -29,7 +29,7 @@ var reloads = []struct {
 	{key: "forward", value: "[{name: elsewhere.example, servers: [{address: 127.77.0.9}]}]"},
 	{key: "minimise", value: "false"}, {key: "case_randomisation", value: "false"}, {key: "ipv4", value: "false"}, {key: "ipv6", value: "false"},
 	{key: "source", value: "[127.77.0.200]"}, {key: "forbidden", value: "[203.0.113.0/24]"}, {key: "permitted", value: "[127.77.0.0/16, 127.78.0.0/16]"},
-	{key: "private", value: "[203.0.113.0/24]", flush: true}, {key: "private_names", value: "[home.example]"}, {key: "dns64", value: "64:ff9b::/96", flush: true},
+	{key: "private", value: "[203.0.113.0/24]", flush: true}, {key: "private_names", value: "[home.example]"}, {key: "dns64", value: "64:ff9b::/96", flush: true}, {key: "dns64_ignore", value: "[odd.example]", flush: true}, {key: "open", value: "[test]"},
 	{key: "aggressive", value: "false"}, {key: "minimal", value: "false"}, {key: "snoop", value: "true"}, {key: "reasons", value: "false"},
 	{key: "local_root.sources", value: "[\"file:/does/not/exist\"]"}, {key: "local_root.tls_roots", value: "ROOTS"},
 	{key: "validation.off", value: "true", flush: true}, {key: "validation.anchors", value: "ANCHOR"}, {key: "validation.update", value: "false"},
