@@ -144,7 +144,7 @@ installed() { [ -z "${program[$1]:-}" ] || command -v "${program[$1]}" >/dev/nul
 start() {
   case $1 in
     echo) cmd=("$tmp/echo" -listen $ip.1:$port -workers 1) ;;
-    anyu) rm -rf "$tmp/anyu-state"; cmd=(env GOMAXPROCS=1 GODEBUG="${GODEBUG:-}" "$tmp/anyu" serve --config "$tmp/anyu.yaml" --data "$tmp/anyu-state" --workers 1 --no-limits --no-query-log) ;;
+    anyu) rm -rf "$tmp/anyu-state"; cmd=(env GODEBUG="${GODEBUG:-}" "$tmp/anyu" serve --config "$tmp/anyu.yaml" --data "$tmp/anyu-state" --workers 1 --no-limits --no-query-log) ;;
     unbound) cmd=(unbound -d -c "$tmp/unbound.conf") ;;
     pdns) cmd=(pdns_recursor --config-dir="$tmp") ;;
     kresd) rm -rf "$tmp/kresd"; mkdir -p "$tmp/kresd"; cmd=(kresd -n -c "$tmp/kresd.conf" "$tmp/kresd") ;;
@@ -214,14 +214,16 @@ cold() {
 }
 
 rate=5000
+# The asker that measures goes before the lab and the attacker on their core, so that it measures the resolver and not their turns.
+asker() { client chrt -f 10 "$tmp/asker" -server $ip.1:$port -questions "$tmp/hits.truth" -inflight 400 -rate $rate -rounds 10 -timeout 2s -ad=false | head -1; }
 attack() {
   start "$1" || return
   warm
-  local alone beside; alone=$(client "$tmp/asker" -server $ip.1:$port -questions "$tmp/hits.truth" -inflight 400 -rate $rate -rounds 10 -timeout 2s -ad=false | head -1)
+  local alone beside; alone=$(asker)
   warm
   ip netns exec ${ns}c taskset -c 1 dnsperf -s $ip.1 -p $port -a $ip.3 -d "$tmp/attack" -Q $rate -q 20000 -l 11 -t 2 >"$tmp/$1.attack" 2>&1 &
   local dnsperf=$!; sleep 1
-  beside=$(client "$tmp/asker" -server $ip.1:$port -questions "$tmp/hits.truth" -inflight 400 -rate $rate -rounds 10 -timeout 2s -ad=false | head -1)
+  beside=$(asker)
   wait $dnsperf; stop
   echo "$1 $(answer right "$alone") $(answer asked "$alone") $(answer p50 "$alone") $(answer p99 "$alone") $(answer right "$beside") $(answer asked "$beside") $(answer p50 "$beside") $(answer p99 "$beside") $(sed -n 's/.*Queries lost: *[0-9]* (\(.*\))/\1/p' "$tmp/$1.attack")" | tee -a "$tmp/results"
 }

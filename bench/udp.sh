@@ -77,7 +77,7 @@ mkdir -p "$tmp/knot"; chmod 777 "$tmp" "$tmp/knot"
 start() {
   case $1 in
     echo) cmd=("$tmp/echo" ${ECHO_FLAGS:--listen $ip.1:53 -workers 1}) ;;
-    anyu) cmd=(env GOMAXPROCS=1 "$tmp/anyu" serve --dns $ip.1:53 --http off --data "$tmp/data" --workers 1 --no-limits --no-query-log --zone "bench.test=$tmp/bench.zone") ;;
+    anyu) cmd=("$tmp/anyu" serve --dns $ip.1:53 --http off --data "$tmp/data" --workers 1 --no-limits --no-query-log --zone "bench.test=$tmp/bench.zone") ;;
     knotd) cmd=(knotd -c "$tmp/knot.conf") ;;
     nsd) cmd=(nsd -d -c "$tmp/nsd.conf") ;;
     named) cmd=(named -f -n 1 -c "$tmp/named.conf") ;;

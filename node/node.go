@@ -41,6 +41,8 @@ import (
 
 // Options are what a node is started with.
 type Options struct {
+	// CPUs is how many the process may use; 0: those of GOMAXPROCS.
+	CPUs int
 	// Read gives the configuration, from file and flags; it is called at the start and at each reload.
 	Read func() (*config.Config, error)
 	// NoLimits and NoQueryLog are for measurements.
@@ -109,6 +111,9 @@ func New(opts Options) (*Node, error) {
 	data, err := OpenData(c.Data)
 	if err != nil {
 		return nil, err
+	}
+	if opts.CPUs <= 0 {
+		opts.CPUs = runtime.GOMAXPROCS(0)
 	}
 	n := &Node{
 		opts: opts, started: time.Now(), data: data, names: event.NewNames(), systemd: newSystemd(),
@@ -180,7 +185,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 		return err
 	}
 	n.openTrail()
-	meter := load.New(n.connections)
+	meter := load.New(n.opts.CPUs, n.connections)
 	parts := watch.Parts{Gauge: n.gauge, Findings: n.findings, Load: func(now time.Time) gauge.Load { return n.measure(meter, now) }}
 	if n.trail != nil {
 		parts.Log = n.trail
@@ -203,7 +208,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 	n.moves = n.openMoves()
 	n.server = serve.New(n.answers(c), n.names, n.moves, streamed)
 	n.moves.server = n.server
-	n.zones = &zones{server: n.server, findings: n.findings, log: n.opts.Log, node: c.Node, published: n.moves.room.Published, all: map[string]*primary{}}
+	n.zones = &zones{server: n.server, findings: n.findings, log: n.opts.Log, node: c.Node, published: n.moves.room.Published, cpus: n.opts.CPUs, all: map[string]*primary{}}
 	n.moves.take(moved)
 	n.zones.configure(c.Zones)
 	if err := n.discover(c); err != nil {
@@ -253,7 +258,7 @@ func (n *Node) workers() int {
 	if n.conf().Listen.Workers > 0 {
 		return n.conf().Listen.Workers
 	}
-	return runtime.GOMAXPROCS(0)
+	return n.opts.CPUs
 }
 
 // openTrail opens the query log. Without it answers go on: a full disk is no reason to stop.

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sort"
 	"strconv"
@@ -38,6 +37,7 @@ type zones struct {
 	findings  event.Sink
 	log       *slog.Logger
 	node      string
+	cpus      int
 	published func(name wire.Name, old, new *zone.Zone) // after a change, for NOTIFY and the journal; may be nil
 
 	mu    sync.Mutex
@@ -145,7 +145,7 @@ func (z *zones) load(ctx context.Context, all bool) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error
-	for range min(runtime.GOMAXPROCS(0), 8) {
+	for range min(z.cpus, 8) {
 		wg.Go(func() {
 			for p := range work {
 				if err := z.loadOne(ctx, p, all); err != nil {

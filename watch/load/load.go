@@ -2,13 +2,12 @@
 //
 // It promises to be cheap enough for once a second and to say nothing rather than something wrong: what cannot be read
 // stays zero. It refuses to judge; gauge keeps the figures and pages show them.
-// Limits today: Linux only. The CPUs "it may use" are those of GOMAXPROCS, which follows affinity and cgroup limits.
+// Limits today: Linux only. The CPUs "it may use" are told to New.
 package load
 
 import (
 	"bytes"
 	"os"
-	"runtime"
 	"runtime/metrics"
 	"strconv"
 	"time"
@@ -20,6 +19,7 @@ import (
 
 // Meter measures differences between calls. Use it from one goroutine.
 type Meter struct {
+	cpus        int
 	connections func() int
 
 	at     time.Time
@@ -28,9 +28,9 @@ type Meter struct {
 	sample []metrics.Sample
 }
 
-// New returns a meter; connections tells how many client connections are open, and may be nil.
-func New(connections func() int) *Meter {
-	return &Meter{connections: connections, sample: []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}}
+// New returns a meter for a process that may use so many CPUs; connections tells how many client connections are open, and may be nil.
+func New(cpus int, connections func() int) *Meter {
+	return &Meter{cpus: cpus, connections: connections, sample: []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}}
 }
 
 // Sample is the load since the last call. The first call knows no CPU.
@@ -38,7 +38,7 @@ func (m *Meter) Sample(now time.Time) gauge.Load {
 	var l gauge.Load
 	cpu := processTime()
 	if wall := now.Sub(m.at); !m.at.IsZero() && wall > 0 {
-		l.CPU = min(1, float64(cpu-m.cpu)/float64(wall)/float64(runtime.GOMAXPROCS(0)))
+		l.CPU = min(1, float64(cpu-m.cpu)/float64(wall)/float64(m.cpus))
 	}
 	host := readHostTime()
 	if total := host.total - m.host.total; m.host.total > 0 && total > 0 {

@@ -23,7 +23,7 @@ func TestParseHostTime_knowsIdleFromBusy(t *testing.T) {
 }
 
 func TestSample_seesWorkAndMemory(t *testing.T) {
-	m := New(func() int { return 7 })
+	m := New(2, func() int { return 7 })
 	m.Sample(time.Now())
 	for begin := time.Now(); time.Since(begin) < 100*time.Millisecond; {
 	}
