@@ -41,7 +41,11 @@ func (w *Worker) fromZone(out []byte) int {
 	case z.Zone == nil:
 		// A secondary that never loaded or has expired is still ours: SERVFAIL, not REFUSED. (case 39)
 		w.via = event.FromAuthority
-		return w.fail(out, wire.ServFail, reasonNotReady, z.Why)
+		n := w.fail(out, wire.ServFail, reasonNotReady, z.Why)
+		if n >= wire.HeaderSize {
+			out[2] |= wire.FlagAA >> 8 // RFC 1035, Section 4.1.1: the server is an authority for the name, whatever became of the zone
+		}
+		return n
 	}
 	w.via = event.FromAuthority
 	if z.Local {

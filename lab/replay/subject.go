@@ -34,6 +34,8 @@ type Subject struct {
 	points    []*anchor.Point
 	held      *serve.Held
 	unchecked []AuthZone // whose signatures are still to be checked
+	copies    []*secondary
+	copied    uint64 // questions of secondaries so far
 
 	now       int64
 	out       []Output
@@ -124,6 +126,12 @@ func (x *Subject) Prefetch(q message.Question, cd bool) {
 func (x *Subject) Handle(now int64, in Input) []Output {
 	x.now, x.out = now, nil
 	x.checkHeld()
+	if c := x.copyOf(in.ID); c != nil {
+		c.outcome(in)
+		x.checkHeld()
+		x.wishes()
+		return x.out
+	}
 	switch in.Kind {
 	case Client:
 		x.client(in)
@@ -137,6 +145,9 @@ func (x *Subject) Handle(now int64, in Input) []Output {
 		x.table.Tick(now)
 		for _, id := range x.due() {
 			x.act(id, x.exchanges[id].Expired(now))
+		}
+		for _, c := range x.copies {
+			c.turn()
 		}
 	case Flush:
 		x.cache.FlushAnswer(message.Question(in.Question))
@@ -164,6 +175,11 @@ func (x *Subject) Timer() (int64, bool) {
 	for _, e := range x.exchanges {
 		if !armed || e.Deadline() < at {
 			at, armed = e.Deadline(), true
+		}
+	}
+	for _, c := range x.copies {
+		if t, waits := c.due(); waits && (!armed || t < at) {
+			at, armed = t, true
 		}
 	}
 	return at, armed

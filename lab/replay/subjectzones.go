@@ -3,6 +3,7 @@ package replay
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -17,28 +18,36 @@ import (
 
 // hold loads a zone that is held here, and puts it into service as far as its digest lets it.
 func (x *Subject) hold(a AuthZone) error {
-	if len(a.AllowNotify) > 0 || x.settings.ChecksFiles && len(a.Primaries)+len(a.PrimaryHosts) > 0 {
-		return notModelled("transfer")
+	primaries := len(a.Primaries)+len(a.PrimaryHosts) > 0
+	if len(a.AllowNotify) > 0 {
+		return notModelled("notify")
 	}
 	text, ok := x.settings.Files.Read(a.File)
-	if a.File == "" || !ok {
-		if len(a.Primaries)+len(a.PrimaryHosts) > 0 {
-			return notModelled("transfer")
-		}
+	if !primaries && (a.File == "" || !ok || len(bytes.TrimSpace(text)) == 0) {
 		return fmt.Errorf("zone %s has no file", a.Name)
 	}
-	if len(bytes.TrimSpace(text)) == 0 {
-		return notModelled("transfer")
+	var z *zone.Zone
+	if len(bytes.TrimSpace(text)) > 0 {
+		var err error
+		if z, _, err = zone.Load(context.Background(), zone.LoadOptions{Name: a.Name, File: a.File, Workers: 1, Open: x.open}); err != nil {
+			x.withdraw(a, err.Error())
+		} else if err := x.accept(a, z); err != nil {
+			x.withdraw(a, err.Error())
+			z = nil
+		} else {
+			x.put(a, z)
+		}
+	} else {
+		x.withdraw(a, "zone is not fetched yet")
 	}
-	z, _, err := zone.Load(context.Background(), zone.LoadOptions{Name: a.Name, File: a.File, Workers: 1, Open: x.open})
-	if err != nil {
-		x.withdraw(a, err.Error())
-		return nil
+	if primaries {
+		x.copies = append(x.copies, newSecondary(x, a, z))
 	}
-	if why := digest(a, z); why != "" && !x.settings.ZONEMDPermissive {
-		x.withdraw(a, why)
-		return nil
-	}
+	return nil
+}
+
+// put serves a version.
+func (x *Subject) put(a AuthZone, z *zone.Zone) {
 	if a.Upstream {
 		x.held.Put(a.Name, z)
 	}
@@ -47,6 +56,13 @@ func (x *Subject) hold(a AuthZone) error {
 	}
 	if a.CheckZONEMD && x.validator != nil && x.validator.Secure(a.Name, x.now) {
 		x.unchecked = append(x.unchecked, a)
+	}
+}
+
+// accept is the policy that a version must meet before it is served.
+func (x *Subject) accept(a AuthZone, z *zone.Zone) error {
+	if why := digest(a, z); why != "" && !x.settings.ZONEMDPermissive {
+		return errors.New(why)
 	}
 	return nil
 }

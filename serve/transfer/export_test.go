@@ -12,7 +12,6 @@ import (
 // What the tests of the pure machines look at.
 
 func (r *Receiver) Versions() []*zone.Zone { return r.versions }
-func (r *Receiver) UpToDate() bool         { return r.phase == upToDate }
 func (r *Receiver) Dropped() int           { return r.dropped }
 
 var (
@@ -22,47 +21,23 @@ var (
 	ErrCatalog      = errCatalog
 )
 
-const (
-	DoWait   = doWait
-	DoAsk    = doAsk
-	DoIXFR   = doIXFR
-	DoAXFR   = doAXFR
-	DoExpire = doExpire
-)
-
-type (
-	Deed   = deed
-	Timers = timers
-	Notice = notice
-)
+type Notice = notice
 
 func NewNotice(serial uint32, known, force bool) Notice {
 	return notice{serial: serial, known: known, force: force}
 }
 
-func NewTimers(refresh, retry, expire time.Duration) Timers { return timers{refresh, retry, expire} }
-func TimersOf(soa []byte) (refresh, retry, expire time.Duration) {
+func NewTimers(refresh, retry, expire time.Duration) Timers { return Timers{refresh, retry, expire} }
+func TimersIn(soa []byte) (refresh, retry, expire time.Duration) {
 	t := timersOf(soa)
 	return t.refresh, t.retry, t.expire
 }
 
-func (s *Schedule) Wish(now time.Time) (Deed, int, time.Time) {
-	w := s.wish(now)
-	return w.do, w.primary, w.until
-}
-func (s *Schedule) Loaded(serial uint32, t Timers, refreshed, until time.Time) {
-	s.loaded(serial, t, refreshed, until)
-}
 func (s *Schedule) Told(now time.Time, from int, n Notice) { s.told(now, from, n) }
 func (s *Schedule) Answered(now time.Time, serial uint32, expire time.Duration) bool {
 	return s.answered(now, serial, expire)
 }
-func (s *Schedule) Fetched(now time.Time, serial uint32, t Timers, expire time.Duration) {
-	s.fetched(now, serial, t, expire)
-}
-func (s *Schedule) Fail(now time.Time, whole bool) { s.fail(now, whole) }
-func (s *Schedule) Expire()                        { s.expire() }
-func (s *Schedule) Expired() bool                  { return s.expired }
+func (s *Schedule) Expired() bool { return s.expired }
 
 // Journal is the journal of one zone.
 type Journal struct{ j *journal }

@@ -18,10 +18,11 @@ const (
 	askPatience = 15 * time.Second
 )
 
-// answerSOA is what a primary says about its version.
-type answerSOA struct {
-	serial uint32
-	expire time.Duration // EXPIRE, negative without (RFC 7314)
+// PrimarySOA is what a primary says about its version.
+type PrimarySOA struct {
+	Serial        uint32
+	Expire        time.Duration // EXPIRE, negative without (RFC 7314)
+	Authoritative bool
 }
 
 // question writes a query for the zone with an OPT record that asks for EXPIRE; have is put into the authority section for IXFR (RFC
@@ -39,7 +40,7 @@ func question(id uint16, apex wire.Name, t wire.Type, have *zone.Zone) []byte {
 }
 
 // ask asks a primary for its SOA, over UDP and then TCP.
-func (r *Room) ask(ctx context.Context, e *entry, to *Remote) (got answerSOA, err error) {
+func (r *Room) ask(ctx context.Context, e *entry, to *Remote) (got PrimarySOA, err error) {
 	select {
 	case r.asking <- struct{}{}:
 		defer func() { <-r.asking }()
@@ -48,14 +49,17 @@ func (r *Room) ask(ctx context.Context, e *entry, to *Remote) (got answerSOA, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	truncated := false
+	truncated, stream := false, false
 	take := func(msg []byte) (bool, error) {
 		if wire.ReadHeader(msg).Flags&wire.FlagTC != 0 {
 			truncated = true
 			return true, nil
 		}
 		var err error
-		got, err = readSOA(msg, e.name)
+		got, err = ReadSOA(msg, e.name)
+		if err == nil && !got.Authoritative && !stream {
+			err = errNotAuthoritative // perhaps somebody else's word: port 53 may be redirected
+		}
 		return true, err
 	}
 	for range askTries {
@@ -72,7 +76,7 @@ func (r *Room) ask(ctx context.Context, e *entry, to *Remote) (got answerSOA, er
 		return got, err
 	}
 	query := question(uint16(r.opts.Random()), e.name, wire.TypeSOA, nil)
-	truncated = false
+	truncated, stream = false, true
 	if tcp := r.exchange(ctx, to, "tcp", query, askWait*2, take); tcp != nil {
 		return got, errors.Join(err, tcp)
 	}
@@ -82,18 +86,18 @@ func (r *Room) ask(ctx context.Context, e *entry, to *Remote) (got answerSOA, er
 	return got, nil
 }
 
-// readSOA reads the answer to ask. RFC 1034, Section 4.3.5: from who is authoritative only.
-func readSOA(msg []byte, apex wire.Name) (answerSOA, error) {
-	got := answerSOA{expire: -1}
+// ReadSOA reads the answer to a question for the SOA.
+func ReadSOA(msg []byte, apex wire.Name) (PrimarySOA, error) {
+	got := PrimarySOA{Expire: -1}
 	h := wire.ReadHeader(msg)
 	if h.Rcode() != wire.NoError {
 		return got, &RcodeError{h.Rcode()}
 	}
 	serial, ok := clientSerial(msg, apex, wire.Answers)
-	if !ok || h.Flags&wire.FlagAA == 0 {
-		return got, errors.New("primary gives no authoritative SOA")
+	if !ok {
+		return got, errors.New("primary gives no SOA")
 	}
-	got.serial = serial
+	got.Serial, got.Authoritative = serial, h.Flags&wire.FlagAA != 0
 	var p wire.Parser
 	p.Start(msg)
 	for p.Section() != wire.Done {
@@ -109,7 +113,7 @@ func readSOA(msg []byte, apex wire.Name) (answerSOA, error) {
 		}
 		if rr.Type == wire.TypeOPT {
 			if s := expireOf(rr.RData, -1); s >= 0 {
-				got.expire = time.Duration(s) * time.Second
+				got.Expire = time.Duration(s) * time.Second
 			}
 		}
 	}
@@ -138,9 +142,9 @@ func (r *Room) fetch(ctx context.Context, e *entry, to *Remote, t wire.Type, bas
 	return in, nil
 }
 
-// wholeMayHelp tells whether after a failed IXFR the same primary is asked for the whole zone: it does not know IXFR, or what it
+// WholeMayHelp tells whether after a failed IXFR the same primary is asked for the whole zone: it does not know IXFR, or what it
 // sent does not fit. Where it could not be reached, or does not know the key, it is of no use.
-func wholeMayHelp(err error) bool {
+func WholeMayHelp(err error) bool {
 	var rcode *RcodeError
 	if errors.As(err, &rcode) {
 		return rcode.Rcode != wire.NotAuth

@@ -15,11 +15,7 @@ import (
 	"anyu/event"
 )
 
-var (
-	errPolicy  = errors.New("version is refused")
-	errLower   = errors.New("primary is behind us")
-	errExpired = errors.New("no primary confirmed the zone in time")
-)
+var errExpired = errors.New("no primary confirmed the zone in time")
 
 // keeper runs one secondary: it does what its Schedule wishes and tells it what came of it.
 type keeper struct {
@@ -75,10 +71,10 @@ func (k *keeper) load(ctx context.Context, loaded chan struct{}) {
 		return
 	}
 	k.memory = e.journal.recall()
-	t := k.timers(z)
+	t := TimersOf(z)
 	k.base = z
 	until := k.memory.Refreshed.Add(t.expire)
-	k.schedule.loaded(z.Serial(), t, k.memory.Refreshed, until)
+	k.schedule.Loaded(z.Serial(), t, k.memory.Refreshed, until)
 	if !r.now().Before(until) {
 		close(loaded) // the next turn says that it has expired
 		return
@@ -98,11 +94,6 @@ func spread(name wire.Name) float64 {
 	return float64(h.Sum32()) / (1 << 32)
 }
 
-func (k *keeper) timers(z *zone.Zone) timers {
-	_, soa := soaOf(z)
-	return timersOf(soa)
-}
-
 // direct: over TLS a question for the SOA costs as much as one for the changes.
 func (k *keeper) direct() []bool {
 	list := make([]bool, len(k.remotes))
@@ -117,28 +108,28 @@ func (k *keeper) turn(ctx context.Context) {
 	r, e := k.room, k.entry
 	if conf := e.conf.Load(); &conf.Primaries[0] != &k.remotes[0] {
 		k.remotes = conf.Primaries
-		k.schedule.primaries(k.direct())
+		k.schedule.Primaries(k.direct())
 	}
-	w := k.schedule.wish(r.now())
-	switch w.do {
-	case doWait:
-		k.wait(ctx, w.until)
-	case doExpire:
+	do, primary, until := k.schedule.Wish(r.now())
+	switch do {
+	case DoWait:
+		k.wait(ctx, until)
+	case DoExpire:
 		k.expire()
-	case doAsk:
-		k.doing("asking", w.primary)
-		got, err := r.ask(ctx, e, &k.remotes[w.primary])
+	case DoAsk:
+		k.doing("asking", primary)
+		got, err := r.ask(ctx, e, &k.remotes[primary])
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
-			k.failed(w.primary, err, false)
+			k.failed(primary, err, false)
 			return
 		}
-		k.answered(w.primary, got)
+		k.answered(primary, got)
 	default:
-		k.doing("fetching", w.primary)
-		k.fetch(ctx, w)
+		k.doing("fetching", primary)
+		k.fetch(ctx, do, primary)
 	}
 }
 
@@ -164,7 +155,7 @@ func (k *keeper) wait(ctx context.Context, until time.Time) {
 // expire: RFC 1034, Section 4.3.5: a zone that no primary confirmed in time is not served: SERVFAIL. (servers.md 5.1, case 39)
 func (k *keeper) expire() {
 	r, e := k.room, k.entry
-	k.schedule.expire()
+	k.schedule.Expire()
 	e.zone.Store(nil)
 	r.opts.Publish([]Served{{Name: e.name, Catalog: e.member.Load().catalogText(), Why: "zone has expired: no primary confirmed it in time"}})
 	e.note(func(s *State) { s.Expired = true })
@@ -172,14 +163,13 @@ func (k *keeper) expire() {
 }
 
 // answered goes on after a primary told its serial.
-func (k *keeper) answered(primary int, got answerSOA) {
-	r, e := k.room, k.entry
-	e.note(func(s *State) { s.PrimarySerial = got.serial })
-	if k.schedule.answered(r.now(), got.serial, got.expire) {
-		k.note(primary, fmt.Errorf("%w: it has serial %d, we have %d and keep it", errLower, got.serial, k.schedule.serial))
+func (k *keeper) answered(primary int, got PrimarySOA) {
+	k.entry.note(func(s *State) { s.PrimarySerial = got.Serial })
+	if err := k.schedule.Heard(k.room.now(), got); err != nil {
+		k.note(primary, err)
 		return
 	}
-	if k.schedule.step == doWait {
+	if k.schedule.step == DoWait {
 		k.confirmed(primary)
 	}
 }
@@ -216,7 +206,7 @@ func (k *keeper) succeeded(primary int) {
 
 // failed goes on after a deed that failed.
 func (k *keeper) failed(primary int, err error, whole bool) {
-	k.schedule.fail(k.room.now(), whole)
+	k.schedule.Fail(k.room.now(), whole)
 	if whole {
 		k.room.log.Info("changes cannot be used, fetching the whole zone", "zone", k.entry.text, "primary", k.remotes[primary].String(), "error", err)
 		return
@@ -231,7 +221,7 @@ func (k *keeper) note(primary int, err error) {
 	text := k.remotes[primary].String() + ": " + err.Error()
 	k.failures = append(k.failures, text)
 	e.note(func(s *State) { s.Error = text; s.In.Failed++ })
-	if k.schedule.step != doWait {
+	if k.schedule.step != DoWait {
 		r.log.Warn("primary fails, trying the next", "zone", e.text, "primary", k.remotes[primary].String(), "error", err)
 		return
 	}
@@ -241,60 +231,31 @@ func (k *keeper) note(primary int, err error) {
 }
 
 // fetch transfers and commits.
-func (k *keeper) fetch(ctx context.Context, w wish) {
+func (k *keeper) fetch(ctx context.Context, do Deed, primary int) {
 	r, e := k.room, k.entry
-	t := wire.TypeAXFR
-	if w.do == doIXFR {
-		t = wire.TypeIXFR
-	}
+	t := do.asks()
 	start := r.now()
-	in, err := r.fetch(ctx, e, &k.remotes[w.primary], t, k.base)
+	in, err := r.fetch(ctx, e, &k.remotes[primary], t, k.base)
 	if ctx.Err() != nil {
 		return
 	}
-	if err == nil && in.phase != upToDate {
-		err = k.check(in, w.do)
+	if err == nil && !in.UpToDate() {
+		_, err = in.Version(k.schedule.whole, e.conf.Load().Accept)
 	}
 	if err != nil {
-		k.failed(w.primary, fmt.Errorf("%v: %w", t, err), t == wire.TypeIXFR && wholeMayHelp(err))
+		k.failed(primary, fmt.Errorf("%v: %w", t, err), t == wire.TypeIXFR && WholeMayHelp(err))
 		return
 	}
 	e.note(func(s *State) { s.PrimarySerial = in.serial })
-	expire := time.Duration(in.expire) * time.Second
-	if in.phase == upToDate {
-		if k.schedule.answered(r.now(), in.serial, expire) {
-			k.note(w.primary, fmt.Errorf("%w: it has serial %d, we have %d and keep it", errLower, in.serial, k.schedule.serial))
-			return
-		}
-		k.confirmed(w.primary)
+	if in.UpToDate() {
+		k.answered(primary, in.SOA())
 		return
 	}
-	k.commit(in, w, start, expire)
-}
-
-// check applies what the whole version must meet: not older than ours, and the policy of the zone (ZONEMD).
-func (k *keeper) check(in *Receiver, do deed) error {
-	fresh := in.versions[len(in.versions)-1]
-	if k.base != nil && !k.schedule.whole && !newer(fresh.Serial(), k.base.Serial()) && fresh.Serial() != k.base.Serial() {
-		return fmt.Errorf("%w: it has serial %d, we have %d and keep it", errLower, fresh.Serial(), k.base.Serial())
-	}
-	// A whole zone must be one that the snapshot can be loaded from again. After an IXFR that would cost a walk through the zone for
-	// a few changes.
-	if do != doIXFR {
-		if err := fresh.Sound(); err != nil {
-			return fmt.Errorf("%w: %w", errPolicy, err)
-		}
-	}
-	if accept := k.entry.conf.Load().Accept; accept != nil {
-		if err := accept(fresh); err != nil {
-			return fmt.Errorf("%w: %w", errPolicy, err)
-		}
-	}
-	return nil
+	k.commit(in, primary, start)
 }
 
 // commit puts the versions of a transfer on disk and the last of them into service.
-func (k *keeper) commit(in *Receiver, w wish, start time.Time, expire time.Duration) {
+func (k *keeper) commit(in *Receiver, primary int, start time.Time) {
 	r, e := k.room, k.entry
 	fresh := in.versions[len(in.versions)-1]
 	kind := kindAXFR
@@ -307,12 +268,12 @@ func (k *keeper) commit(in *Receiver, w wish, start time.Time, expire time.Durat
 		r.settled(e, kindJournal)
 	}
 	k.base = fresh
-	k.schedule.fetched(r.now(), fresh.Serial(), k.timers(fresh), expire)
+	k.schedule.Fetched(r.now(), fresh.Serial(), TimersOf(fresh), in.SOA().Expire)
 	k.serve(fresh)
 	took := r.now().Sub(start)
 	e.note(func(s *State) { s.In.add(kind, int(in.bytes), r.now(), nil); s.In.Took = took.Seconds() })
-	k.succeeded(w.primary)
-	r.log.Info("zone fetched", "zone", e.text, "primary", k.remotes[w.primary].String(), "kind", kind, "serial", fresh.Serial(),
+	k.succeeded(primary)
+	r.log.Info("zone fetched", "zone", e.text, "primary", k.remotes[primary].String(), "kind", kind, "serial", fresh.Serial(),
 		"octets", in.bytes, "records", in.records, "outside", in.dropped, "took", took)
 	r.tell(e, fresh.Serial())
 	if e.conf.Load().Catalog {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 
 	"anyu/dns/wire"
 	"anyu/dns/zone"
@@ -14,6 +15,8 @@ var (
 	errInconsistent = errors.New("changes do not fit our version")
 	errStream       = errors.New("transfer is malformed")
 	errLimit        = errors.New("transfer exceeds a limit")
+	errPolicy       = errors.New("version is refused")
+	errLower        = errors.New("primary is behind us")
 )
 
 // RcodeError is an answer that is an error.
@@ -269,6 +272,36 @@ func (r *Receiver) version(next phase) error {
 	}
 	r.versions, r.phase = append(r.versions, z), next
 	return nil
+}
+
+// UpToDate tells that the answer was to an IXFR and says that there is nothing newer.
+func (r *Receiver) UpToDate() bool { return r.phase == upToDate }
+
+// SOA is what the primary says about its version.
+func (r *Receiver) SOA() PrimarySOA {
+	return PrimarySOA{Serial: r.serial, Expire: time.Duration(r.expire) * time.Second, Authoritative: true}
+}
+
+// Version is what the transfer brought, if it may be used: it is not older than ours (but where the whole zone was asked for by force), and meets
+// the policy of the zone (ZONEMD).
+func (r *Receiver) Version(force bool, accept func(*zone.Zone) error) (*zone.Zone, error) {
+	fresh := r.versions[len(r.versions)-1]
+	if r.base != nil && !force && !newer(fresh.Serial(), r.base.Serial()) && fresh.Serial() != r.base.Serial() {
+		return nil, fmt.Errorf("%w: it has serial %d, we have %d and keep it", errLower, fresh.Serial(), r.base.Serial())
+	}
+	// A whole zone must be one that the snapshot can be loaded from again. After an IXFR that would cost a walk through the zone for
+	// a few changes.
+	if r.asked != wire.TypeIXFR {
+		if err := fresh.Sound(); err != nil {
+			return nil, fmt.Errorf("%w: %w", errPolicy, err)
+		}
+	}
+	if accept != nil {
+		if err := accept(fresh); err != nil {
+			return nil, fmt.Errorf("%w: %w", errPolicy, err)
+		}
+	}
+	return fresh, nil
 }
 
 // expireOf reads the EXPIRE option (RFC 7314) of OPT RDATA; without one it is old.

@@ -2,7 +2,12 @@ package transfer
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"time"
+
+	"anyu/dns/wire"
+	"anyu/dns/zone"
 )
 
 // Bounds on the timers of a SOA. Below the least a primary, or who speaks for it, would make us ask without pause; above the most a
@@ -21,16 +26,27 @@ const (
 	noticePause = time.Second
 )
 
-// timers are those of a SOA, bounded (RFC 1035, Section 3.3.13).
-type timers struct{ refresh, retry, expire time.Duration }
+var errNotAuthoritative = errors.New("primary gives no authoritative SOA")
 
-func timersOf(soa []byte) timers {
+// Timers are those of a SOA, bounded (RFC 1035, Section 3.3.13).
+type Timers struct{ refresh, retry, expire time.Duration }
+
+// Expire is how long a version lives that no primary confirms.
+func (t Timers) Expire() time.Duration { return t.expire }
+
+func timersOf(soa []byte) Timers {
 	b := soa[len(soa)-soaTimers:]
 	field := func(at int) time.Duration { return time.Duration(binary.BigEndian.Uint32(b[at:])) * time.Second }
-	t := timers{refresh: between(field(4), leastRefresh, mostTimer), retry: between(field(8), leastRetry, mostTimer)}
+	t := Timers{refresh: between(field(4), leastRefresh, mostTimer), retry: between(field(8), leastRetry, mostTimer)}
 	// RFC 1912, Section 2.2: a zone must live longer than it takes to ask twice.
 	t.expire = between(field(12), t.refresh+t.retry, mostExpire)
 	return t
+}
+
+// TimersOf are those of a version.
+func TimersOf(z *zone.Zone) Timers {
+	_, soa := soaOf(z)
+	return timersOf(soa)
 }
 
 func between(d, least, most time.Duration) time.Duration { return min(max(d, least), most) }
@@ -44,12 +60,12 @@ type Schedule struct {
 	has     bool // there is a version
 	expired bool
 	serial  uint32
-	timers  timers
+	timers  Timers
 	until   time.Time // the version may be served
 
 	next   time.Time // when the next round begins
 	ended  time.Time // when the last one ended
-	step   deed      // Wait: no round
+	step   Deed      // Wait: no round
 	at     int       // the primary whose turn it is
 	tried  int
 	failed int // rounds in a row
@@ -58,22 +74,43 @@ type Schedule struct {
 	prefer int  // the primary to begin with
 }
 
-// deed is one thing to do.
-type deed uint8
+// Deed is one thing to do.
+type Deed uint8
 
 const (
-	doWait deed = iota
-	doAsk       // for the SOA
-	doIXFR
-	doAXFR
-	doExpire
+	DoWait Deed = iota
+	DoAsk       // for the SOA
+	DoIXFR
+	DoAXFR
+	DoExpire
 )
 
 // wish is the next deed: with which primary, or until when to wait.
 type wish struct {
-	do      deed
+	do      Deed
 	primary int
 	until   time.Time
+}
+
+// asks is the type of the question.
+func (d Deed) asks() wire.Type {
+	switch d {
+	case DoIXFR:
+		return wire.TypeIXFR
+	case DoAXFR:
+		return wire.TypeAXFR
+	}
+	return wire.TypeSOA
+}
+
+// Query writes the question to a primary, with an OPT record that asks for EXPIRE. have is our version, which IXFR names (RFC 1995, Section 3).
+func (d Deed) Query(id uint16, apex wire.Name, have *zone.Zone) []byte {
+	return question(id, apex, d.asks(), have)
+}
+
+// Receiver takes the answer to Query, if that asks for a transfer.
+func (d Deed) Receiver(apex wire.Name, have *zone.Zone, limits Limits) *Receiver {
+	return NewReceiver(apex, d.asks(), have, limits)
 }
 
 // NewSchedule begins without a version. spread, from 0 to 1, moves refreshes apart: zones of one primary have equal timers.
@@ -81,14 +118,14 @@ func NewSchedule(now time.Time, direct []bool, spread float64) *Schedule {
 	return &Schedule{direct: direct, spread: spread, next: now}
 }
 
-// primaries replaces the list.
-func (s *Schedule) primaries(direct []bool) {
+// Primaries replaces the list.
+func (s *Schedule) Primaries(direct []bool) {
 	s.direct = direct
 	s.at, s.prefer = s.at%len(direct), s.prefer%len(direct)
 }
 
-// loaded takes a version from disk, which a primary last confirmed at the given time.
-func (s *Schedule) loaded(serial uint32, t timers, refreshed, until time.Time) {
+// Loaded takes a version from disk, which a primary last confirmed at the given time.
+func (s *Schedule) Loaded(serial uint32, t Timers, refreshed, until time.Time) {
 	s.has, s.serial, s.timers, s.until = true, serial, t, until
 	s.next = refreshed.Add(s.apart(t.refresh))
 }
@@ -97,35 +134,35 @@ func (s *Schedule) apart(d time.Duration) time.Duration {
 	return d - time.Duration(s.spread*float64(d)/10)
 }
 
-// wish is what to do now. The same is wished until something happens.
-func (s *Schedule) wish(now time.Time) wish {
+// Wish is what to do now: with which primary, or until when to wait. The same is wished until something happens.
+func (s *Schedule) Wish(now time.Time) (do Deed, primary int, until time.Time) {
 	if s.has && !s.expired && !now.Before(s.until) {
-		return wish{do: doExpire}
+		return DoExpire, 0, until
 	}
-	if s.step == doWait {
+	if s.step == DoWait {
 		if now.Before(s.next) {
-			until := s.next
+			until = s.next
 			if s.has && !s.expired && s.until.Before(until) {
 				until = s.until
 			}
-			return wish{do: doWait, until: until}
+			return DoWait, 0, until
 		}
 		s.at, s.tried, s.again = s.prefer, 0, false
 		s.prefer = 0
 		s.step = s.opening()
 	}
-	return wish{do: s.step, primary: s.at}
+	return s.step, s.at, until
 }
 
 // opening is how a primary is first spoken to.
-func (s *Schedule) opening() deed {
+func (s *Schedule) opening() Deed {
 	switch {
 	case !s.has || s.whole:
-		return doAXFR
+		return DoAXFR
 	case s.direct[s.at]:
-		return doIXFR
+		return DoIXFR
 	}
-	return doAsk
+	return DoAsk
 }
 
 // told takes a NOTIFY, from the primary with this number or -1, or the wish of a person (force).
@@ -134,7 +171,7 @@ func (s *Schedule) told(now time.Time, from int, n notice) {
 		return // RFC 1996, Section 3.11: the serial says that we have it
 	}
 	s.whole = s.whole || n.force
-	if s.step != doWait {
+	if s.step != DoWait {
 		s.again = true
 		return
 	}
@@ -150,15 +187,29 @@ func (s *Schedule) told(now time.Time, from int, n notice) {
 	}
 }
 
+// Heard takes what a primary says about its version. An error says why its word does not count: the next one's turn comes.
+func (s *Schedule) Heard(now time.Time, got PrimarySOA) error {
+	// RFC 1034, Section 4.3.5: only who is authoritative can confirm our version. That there is a newer one is worth a look whoever says it:
+	// the transfer shows.
+	if !got.Authoritative && !newer(got.Serial, s.serial) {
+		s.Fail(now, false)
+		return errNotAuthoritative
+	}
+	if s.answered(now, got.Serial, got.Expire) {
+		return fmt.Errorf("%w: it has serial %d, we have %d and keep it", errLower, got.Serial, s.serial)
+	}
+	return nil
+}
+
 // answered takes the serial a primary has. lower says that it is behind us: ours is kept, the next primary is asked.
 func (s *Schedule) answered(now time.Time, serial uint32, expire time.Duration) (lower bool) {
 	switch {
 	case newer(serial, s.serial):
-		s.step = doIXFR
+		s.step = DoIXFR
 	case serial == s.serial:
 		s.current(now, expire)
 	default:
-		s.fail(now, false)
+		s.Fail(now, false)
 		return true
 	}
 	return false
@@ -179,16 +230,16 @@ func (s *Schedule) current(now time.Time, expire time.Duration) {
 	s.failed = 0
 }
 
-// fetched takes a new version.
-func (s *Schedule) fetched(now time.Time, serial uint32, t timers, expire time.Duration) {
+// Fetched takes a new version.
+func (s *Schedule) Fetched(now time.Time, serial uint32, t Timers, expire time.Duration) {
 	s.has, s.expired, s.serial, s.timers, s.whole, s.until = true, false, serial, t, false, now
 	s.current(now, expire)
 }
 
-// fail says that the deed failed; whole that the zone may still be fetched whole from the same primary.
-func (s *Schedule) fail(now time.Time, whole bool) {
-	if s.step == doIXFR && whole {
-		s.step = doAXFR
+// Fail says that the deed failed; whole that the zone may still be fetched whole from the same primary.
+func (s *Schedule) Fail(now time.Time, whole bool) {
+	if s.step == DoIXFR && whole {
+		s.step = DoAXFR
 		return
 	}
 	s.tried++
@@ -208,11 +259,11 @@ func (s *Schedule) fail(now time.Time, whole bool) {
 	s.finish(now, wait)
 }
 
-// expire says that the version is out of service.
-func (s *Schedule) expire() { s.expired = true }
+// Expire says that the version is out of service.
+func (s *Schedule) Expire() { s.expired = true }
 
 func (s *Schedule) finish(now time.Time, wait time.Duration) {
-	s.step, s.ended, s.next = doWait, now, now.Add(wait)
+	s.step, s.ended, s.next = DoWait, now, now.Add(wait)
 	if s.again {
 		s.again, s.next = false, now.Add(noticePause)
 	}

@@ -190,7 +190,7 @@ func TestTimersOf_bounds(t *testing.T) {
 		{field(1<<32-1, 1<<32-1, 1<<32-1), 28 * day, 28 * day, 366 * day},
 		{field(3600, 600, 10), time.Hour, 10 * time.Minute, 70 * time.Minute},
 	} {
-		if a, b, e := transfer.TimersOf(c.soa); a != c.refresh || b != c.retry || e != c.expire {
+		if a, b, e := transfer.TimersIn(c.soa); a != c.refresh || b != c.retry || e != c.expire {
 			t.Errorf("%v %v %v, want %v %v %v", a, b, e, c.refresh, c.retry, c.expire)
 		}
 	}
