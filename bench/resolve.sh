@@ -10,6 +10,7 @@
 #   cold     NAMES distinct names (50,000): CPU time and memory a name, and how many come out as the lab says they must
 #   attack   hits at a fixed rate, alone and beside as many questions for random names: success and p99
 #   secure   hits over DoT and DoH
+#   memory   NAMES names (of one crowd, as in gc): memory a cached RRset, everything the process has included
 #   gc       1,000,000 cached names in anyu: pauses, from GODEBUG=gctrace=1
 set -u
 cd "$(dirname "$0")/.."
@@ -17,8 +18,8 @@ rounds=5 seconds=3 names=50000 qps=400000 seed=1
 while getopts r:t:n:q:s: o; do case $o in r) rounds=$OPTARG;; t) seconds=$OPTARG;; n) names=$OPTARG;; q) qps=$OPTARG;; s) seed=$OPTARG;; *) exit 2;; esac; done
 shift $((OPTIND - 1))
 mode=${1:-}; shift
-case $mode in hits) all=(echo anyu unbound pdns kresd named);; cold|attack) all=(anyu unbound pdns kresd named);; secure) all=(anyu unbound kresd);; gc) all=(anyu);;
-  *) echo "usage: bench/resolve.sh [-r ROUNDS] [-n NAMES] [-t SECONDS] hits|cold|attack|secure|gc [server...]" >&2; exit 2;; esac
+case $mode in hits) all=(echo anyu unbound pdns kresd named);; cold|attack) all=(anyu unbound pdns kresd named);; secure) all=(anyu unbound kresd);; memory) all=(anyu unbound pdns);; gc) all=(anyu);;
+  *) echo "usage: bench/resolve.sh [-r ROUNDS] [-n NAMES] [-t SECONDS] hits|cold|attack|secure|memory|gc [server...]" >&2; exit 2;; esac
 servers=("$@"); [ ${#servers[@]} -gt 0 ] || servers=("${all[@]}")
 
 tmp=$(mktemp -d); ns=anyur$$; pid= lab=
@@ -244,6 +245,18 @@ secure() {
   stop
 }
 
+# The process before it has answered anything is left out, so that a big binary or a ring of observations does not count; what a
+# collector has not given back, and the room in a table that is not full, do.
+fill() {
+  start "$1" || return
+  local m; m=$(memory)
+  client timeout 900 dnsperf -s $ip.1 -p $port -d "$tmp/crowd" -n 1 -q 300 -c 10 >"$tmp/$1.fill" 2>&1
+  sleep 5; m=$(($(memory) - m))
+  local sets; sets=$(rrsets "$1")
+  echo "$1 $((m * 1024 / ${sets:-1})) $sets $((m / 1024)) $(sed -n 's/.*Queries completed: *\([0-9]*\).*/\1/p' "$tmp/$1.fill")" | tee -a "$tmp/results"
+  stop
+}
+
 gc() {
   "$tmp/anyu" lab names --seed "$seed" --sort crowd --count 1000000 >"$tmp/crowd"
   GODEBUG=gctrace=1 start anyu || return
@@ -266,6 +279,7 @@ table() { # table HEAD COLUMNS: medians by server, sorted by the first column
 
 [ "$mode" = hits ] || [ "$mode" = attack ] || [ "$mode" = secure ] && hitnames
 [ "$mode" = attack ] && "$tmp/anyu" lab names --seed "$seed" --sort attack --count 200000 >"$tmp/attack"
+[ "$mode" = memory ] && { mode=fill; "$tmp/anyu" lab names --seed "$seed" --sort crowd --count "$names" >"$tmp/crowd"; }
 for _ in $(seq "$rounds"); do
   for s in "${servers[@]}"; do installed "$s" && $mode "$s"; done
   [ "$mode" = gc ] && exit
@@ -273,6 +287,7 @@ done
 case $mode in
   hits) table "| server | answers/s (median) | user us an answer | system us an answer |" ;;
   secure) table "| server | answers/s (median) | user us an answer | |" ;;
+  fill) table "| server | octets an RRset | RRsets | MiB | answers |" ;;
   cold) table "| server | user us a name | system us | CPU us | answerable | of these right | right of all | silent (10 s) | octets a name | RRsets | octets an RRset | seconds | p50 |" ;;
   attack) table "| server | right alone | asked | p50 | p99 | right beside the attack | asked | p50 | p99 | attack lost |" ;;
 esac

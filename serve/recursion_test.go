@@ -25,12 +25,13 @@ type oracle struct {
 	finisher *serve.Worker
 	asked    int
 	answer   resolve.Answer
+	fresh    bool // the answers are not said to come from the cache
 }
 
 func (o *oracle) Resolve(d *serve.Deferred) bool {
 	o.asked++
 	a := o.answer
-	a.Question = d.Question
+	a.Question, a.Cached = d.Question, !o.fresh
 	for i, s := range a.Answer {
 		c := s.Copy()
 		c.Name = d.Question.Name
@@ -153,6 +154,21 @@ func TestAnswer_fromTheCacheIsTheWorkersOwn(t *testing.T) {
 		r := askAs(t, w, aQuestion(t, name, nil), "127.0.0.1:999")
 		if o.asked != 1 || r.Question[0].Name != name || r.Answer[0].Header().Name != name || r.Answer[0].Header().Ttl < 298 {
 			t.Errorf("%s: asked %d: %v", name, o.asked, r)
+		}
+	}
+}
+
+// Most names are asked for once: only who asks again makes a packet worth its memory.
+func TestAnswer_keepsAPacketForWhoAsksAgain(t *testing.T) {
+	_, w, o := newResolver(t)
+	for i, c := range []struct {
+		fresh bool
+		asked int
+	}{{true, 1}, {true, 2}, {false, 3}, {false, 3}, {true, 3}} {
+		o.fresh = c.fresh
+		askAs(t, w, aQuestion(t, "www.example.", nil), "127.0.0.1:999")
+		if o.asked != c.asked {
+			t.Fatalf("query %d: resolved %d times, want %d", i, o.asked, c.asked)
 		}
 	}
 }
