@@ -15,7 +15,7 @@ func (c *call) negative(r *Response) Result {
 	}
 	var why verdict
 	tried := false
-	for _, signer := range deniers(r, name) {
+	for _, signer := range deniers(r, name, c.s.nearest(name, c.seconds)) {
 		z := c.zone(signer)
 		switch {
 		case z.security != dnssec.Secure:
@@ -43,7 +43,7 @@ func (c *call) negative(r *Response) Result {
 }
 
 // deniers are the zones that signed NSEC or NSEC3 records in the authority section and can speak of the name, the deepest first.
-func deniers(r *Response, name wire.Name) []wire.Name {
+func deniers(r *Response, name wire.Name, at place) []wire.Name {
 	var sigs []dnssec.Signature
 	looked := 0
 	for _, s := range r.Authority {
@@ -52,7 +52,7 @@ func deniers(r *Response, name wire.Name) []wire.Name {
 		}
 		looked++
 		list, _ := readSignatures(s)
-		for _, sig := range list {
+		for _, sig := range at.under(list) {
 			if name.IsSubdomainOf(sig.Signer) {
 				sigs = append(sigs, sig)
 			}

@@ -27,11 +27,15 @@ func (p *proved) checked() Checked {
 // set validates one RRset: it finds who signed it, the keys of that zone, and a signature that holds.
 func (c *call) set(s *message.RRset) proved {
 	p := proved{set: s, labels: -1}
-	if n := c.s.nearest(ownerSide(s.Name, s.Type), c.seconds); n.negative != nil {
+	n := c.s.nearest(ownerSide(s.Name, s.Type), c.seconds)
+	if n.negative != nil {
 		p.verdict = verdict{security: dnssec.Insecure, reason: NoReason, text: n.text()}
 		return p
 	}
 	sigs, malformed := readSignatures(s)
+	if own := n.under(sigs); len(own) < len(sigs) {
+		sigs, malformed = own, bogus(ReasonBogus, "%v %v is signed by a zone above the trust anchor", s.Name, s.Type)
+	}
 	signers := signersOf(sigs)
 	if len(signers) == 0 {
 		p.zone = c.zone(ownerSide(s.Name, s.Type))
