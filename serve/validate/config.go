@@ -3,7 +3,6 @@ package validate
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"anyu/dns/dnssec"
@@ -119,14 +118,11 @@ type place struct {
 	negative *NegativeAnchor
 }
 
-// under leaves the signatures whose signer is not above the trust anchor that decides. RFC 4035, Section 5.3.1: the signer is the zone that holds the
-// RRset; one above the anchor is not, and taking its word for who signs would let anybody make an anchored zone look unsigned by naming a
-// signer that no anchor vouches for.
-func (p place) under(sigs []dnssec.Signature) []dnssec.Signature {
-	if p.anchor == nil {
-		return sigs
-	}
-	return slices.DeleteFunc(slices.Clone(sigs), func(sig dnssec.Signature) bool { return !sig.Signer.IsSubdomainOf(p.anchor.name) })
+// above tells whether a zone is above the trust anchor that decides, and not itself secure by one higher up. RFC 4035, Section 5.3.1: the signer is
+// the zone that holds the RRset; taking the word of one above the anchor for it would let anybody make an anchored zone look unsigned by naming
+// a signer that no anchor vouches for.
+func (p place) above(z *zone) bool {
+	return p.anchor != nil && z.security != dnssec.Secure && !z.name.IsSubdomainOf(p.anchor.name)
 }
 
 func (p place) text() string {

@@ -15,9 +15,12 @@ func (c *call) negative(r *Response) Result {
 	}
 	var why verdict
 	tried := false
-	for _, signer := range deniers(r, name, c.s.nearest(name, c.seconds)) {
+	for _, signer := range deniers(r, name) {
 		z := c.zone(signer)
 		switch {
+		case c.s.nearest(name, c.seconds).above(z):
+			why = worse(why, bogus(ReasonNoSignature, "the denial is signed by %v, above the trust anchor, and nothing vouches for that", signer))
+			continue
 		case z.security != dnssec.Secure:
 			if name.IsSubdomainOf(z.name) {
 				return c.whole(r, z.verdict)
@@ -43,7 +46,7 @@ func (c *call) negative(r *Response) Result {
 }
 
 // deniers are the zones that signed NSEC or NSEC3 records in the authority section and can speak of the name, the deepest first.
-func deniers(r *Response, name wire.Name, at place) []wire.Name {
+func deniers(r *Response, name wire.Name) []wire.Name {
 	var sigs []dnssec.Signature
 	looked := 0
 	for _, s := range r.Authority {
@@ -52,7 +55,7 @@ func deniers(r *Response, name wire.Name, at place) []wire.Name {
 		}
 		looked++
 		list, _ := readSignatures(s)
-		for _, sig := range at.under(list) {
+		for _, sig := range list {
 			if name.IsSubdomainOf(sig.Signer) {
 				sigs = append(sigs, sig)
 			}

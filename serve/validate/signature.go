@@ -33,9 +33,6 @@ func (c *call) set(s *message.RRset) proved {
 		return p
 	}
 	sigs, malformed := readSignatures(s)
-	if own := n.under(sigs); len(own) < len(sigs) {
-		sigs, malformed = own, bogus(ReasonBogus, "%v %v is signed by a zone above the trust anchor", s.Name, s.Type)
-	}
 	signers := signersOf(sigs)
 	if len(signers) == 0 {
 		p.zone = c.zone(ownerSide(s.Name, s.Type))
@@ -51,6 +48,9 @@ func (c *call) set(s *message.RRset) proved {
 	for _, signer := range signers {
 		z := c.zone(signer)
 		q := c.signed(s, sigs, signer, z)
+		if n.above(z) {
+			q.verdict = bogus(ReasonNoSignature, "%v %v is signed by %v, above the trust anchor, and nothing vouches for that", s.Name, s.Type, signer)
+		}
 		if p.zone == nil || q.security > p.security {
 			p = q
 		} else {
