@@ -26,7 +26,7 @@ const (
 	MaxForeign = 3
 	// Payload is the largest reply asked for over UDP: no fragments on paths with an MTU of 1280, so no second fragment to forge (RFC 9715).
 	Payload = 1232
-	// StreamTime is how long a server has for connecting and answering over a stream.
+	// StreamTime is how long a server has for connecting and answering over a stream, as far as the resolution has that time (Ask.Until).
 	StreamTime = 5 * time.Second
 )
 
@@ -124,7 +124,7 @@ func (x *Exchange) Outcome() resolve.Outcome { return x.outcome }
 
 // send makes the next message.
 func (x *Exchange) send(now int64) Action {
-	if x.sends >= MaxSends {
+	if x.sends >= MaxSends || x.ask.Until > 0 && now >= x.ask.Until {
 		return x.end(resolve.Outcome{Kind: resolve.TimedOut})
 	}
 	x.sends++
@@ -135,6 +135,9 @@ func (x *Exchange) send(now int64) Action {
 		timeout = max(timeout, StreamTime)
 	}
 	x.deadline = now + int64(timeout)
+	if x.ask.Until > 0 {
+		x.deadline = min(x.deadline, x.ask.Until)
+	}
 	x.build()
 	return Send
 }

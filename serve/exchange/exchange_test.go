@@ -686,3 +686,16 @@ func TestTCPOnly_isLearnedFromAnAnswerOverTCP(t *testing.T) {
 		}
 	}
 }
+
+// An exchange has the time its resolution has left, over a stream too, where a server would have five seconds (StreamTime).
+func TestUntil_endsTheExchange(t *testing.T) {
+	until := second + int64(700*time.Millisecond)
+	x := begin(t, nil, func(a *resolve.Ask) { a.Until, a.Stream = until, true })
+	if got := x.Deadline(); got != until {
+		t.Errorf("over a stream it may take %v, and %v are left", time.Duration(got-second), time.Duration(until-second))
+	}
+	x.want(exchange.Done, x.Expired(until))
+	if got := x.Outcome().Kind; got != resolve.TimedOut {
+		t.Errorf("outcome %d", got)
+	}
+}

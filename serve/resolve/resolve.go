@@ -69,6 +69,7 @@ type Ask struct {
 	SameCase bool          // the letters of the name as they are, not in random case
 	Upstream *Upstream     // how to speak to it; nil: DNS over UDP and TCP
 	Timeout  time.Duration // after which the engine wants to hear that nothing came
+	Until    int64         // ns since 1970, when it wants to hear of it whatever else was tried (over a stream, without EDNS); 0: never
 }
 
 // Kind of outcome.

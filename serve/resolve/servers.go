@@ -125,6 +125,15 @@ func (t *task) askHeld(d *zoneCut, q message.Question) (*reply, kind, *failed) {
 	return r, classify(r, m, d), nil
 }
 
+// until is when an exchange must be over, so that a server that needs a stream does not take more time than there is.
+func (t *task) until(a *attempt) int64 {
+	end := t.started + int64(MaxTime)
+	if a.d.conf != nil && a.d.conf.First {
+		end = min(end, a.began+int64(MaxTimeFirst))
+	}
+	return end
+}
+
 // askServer asks one server. done tells that what it said is to be used.
 func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	d := a.d
@@ -134,7 +143,7 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	t.spent.sends++
 	t.count(d, 1)
 	epoch := t.e.Cache.Epoch()
-	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: s.stream || state.TCPOnly, SameCase: t.config.SameCase, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout})
+	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: s.stream || state.TCPOnly, SameCase: t.config.SameCase, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout, Until: t.until(a)})
 	t.count(d, -1)
 	if state.TCPOnly && (out.Kind == TimedOut || out.Kind == Refused) {
 		t.e.Servers.SetTCPOnly(s.Addr, false, t.e.now)
@@ -165,8 +174,8 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	case Held:
 		a.tried[n].bad = true
 		t.spent.sends--
-		a.last = fmt.Sprintf("%s has been silent and is asked by others now", s.Addr)
-		step.Text = "is left alone, because it is down"
+		a.last = fmt.Sprintf("%s has been silent and is left alone, or is asked as much as it may be (limits.server_queries)", s.Addr)
+		step.Text = "is left alone, because it is down or asked as much as it may be"
 		t.note(step)
 		return nil, 0, false
 	}

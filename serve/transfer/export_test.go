@@ -94,3 +94,12 @@ func ReadCatalog(z *zone.Zone, most int) (map[string]string, error) {
 }
 
 func Folder(n wire.Name) string { return folder(n) }
+
+// Waiting is the notice that waits at a keeper to whom these came while it was busy.
+func Waiting(notices []Notice) Notice {
+	e := &entry{poke: make(chan notice, 1)}
+	for _, n := range notices {
+		e.wake(n)
+	}
+	return <-e.poke
+}

@@ -160,22 +160,31 @@ func lowerName(n wire.Name) wire.Name { return n.AppendLower(nil) }
 
 func (e *entry) secondary() bool { return len(e.conf.Load().Primaries) > 0 }
 
-// wake hands a notice to the keeper. One is enough: what it looks for it finds out by itself; a person's wish is not lost to it.
+// wake hands a notice to the keeper. One waits at a time, and says what all that came meanwhile say: of two serials the newer one
+// (RFC 1996, Section 4.4: what comes while a version is fetched may be about the next), and a person's wish.
 func (e *entry) wake(n notice) {
-	select {
-	case e.poke <- n:
-	default:
-		if n.force {
-			select {
-			case <-e.poke:
-			default:
-			}
-			select {
-			case e.poke <- n:
-			default:
-			}
+	for {
+		select {
+		case e.poke <- n:
+			return
+		default:
+		}
+		select {
+		case waiting := <-e.poke:
+			n = n.and(waiting)
+		default:
 		}
 	}
+}
+
+// and makes one notice of two.
+func (n notice) and(before notice) notice {
+	if n.known && before.known && !newer(n.serial, before.serial) {
+		n.from, n.serial = before.from, before.serial
+	}
+	n.known = n.known && before.known
+	n.force = n.force || before.force
+	return n
 }
 
 // Start runs the secondaries until ctx ends. It returns when all that have a copy on disk serve it; what has none is fetched in

@@ -24,6 +24,11 @@ const (
 
 	// noticePause is the least time between two looks at a primary that NOTIFY causes. Stops a flood of NOTIFY.
 	noticePause = time.Second
+
+	// Where the primaries do not show the version that a NOTIFY named, or do not answer, they are asked again noticeLooks times, after
+	// noticeAgain, each time twice that: the primary has its answer and will not send another. A made-up serial costs no more.
+	noticeLooks = 4
+	noticeAgain = 2 * time.Second
 )
 
 var errNotAuthoritative = errors.New("primary gives no authoritative SOA")
@@ -70,8 +75,10 @@ type Schedule struct {
 	tried  int
 	failed int // rounds in a row
 	whole  bool
-	again  bool // a notice came during the round
-	prefer int  // the primary to begin with
+	again  bool   // a notice came during the round
+	named  uint32 // the newest serial of a notice
+	looks  int    // how often it is looked for yet
+	prefer int    // the primary to begin with
 }
 
 // Deed is one thing to do.
@@ -171,6 +178,9 @@ func (s *Schedule) told(now time.Time, from int, n notice) {
 		return // RFC 1996, Section 3.11: the serial says that we have it
 	}
 	s.whole = s.whole || n.force
+	if n.known && (s.looks == 0 || newer(n.serial, s.named)) {
+		s.named, s.looks = n.serial, noticeLooks
+	}
 	if s.step != DoWait {
 		s.again = true
 		return
@@ -264,6 +274,15 @@ func (s *Schedule) Expire() { s.expired = true }
 
 func (s *Schedule) finish(now time.Time, wait time.Duration) {
 	s.step, s.ended, s.next = DoWait, now, now.Add(wait)
+	if s.has && !newer(s.named, s.serial) {
+		s.looks = 0
+	}
+	if s.looks > 0 {
+		if next := now.Add(noticeAgain << (noticeLooks - s.looks)); next.Before(s.next) {
+			s.next = next
+		}
+		s.looks--
+	}
 	if s.again {
 		s.again, s.next = false, now.Add(noticePause)
 	}

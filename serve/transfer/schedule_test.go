@@ -138,6 +138,55 @@ func TestSchedule_notify(t *testing.T) {
 	expectWish(t, s, at(7), transfer.DoAXFR, 0)
 }
 
+// A NOTIFY whose version the primary does not show yet, or whose look is lost, is not forgotten until the SOA's refresh: the primary has
+// its answer and does not repeat it (RFC 1996, Section 3.6). One with a made-up serial costs a few questions.
+func TestSchedule_looksAgainForWhatANotifyNamed(t *testing.T) {
+	s := transfer.NewSchedule(dawn, []bool{false}, 0)
+	s.Loaded(7, plainTimers(), at(0), at(400))
+	s.Told(at(5), 0, transfer.NewNotice(9, true, false))
+	expectWish(t, s, at(5), transfer.DoAsk, 0)
+	s.Answered(at(5), 7, none) // not yet
+	expectWait(t, s, at(5), at(7))
+	expectWish(t, s, at(7), transfer.DoAsk, 0)
+	s.Fail(at(8), false) // lost
+	expectWait(t, s, at(8), at(12))
+	expectWish(t, s, at(12), transfer.DoAsk, 0)
+	s.Answered(at(12), 8, none) // the version before
+	expectWish(t, s, at(12), transfer.DoIXFR, 0)
+	s.Fetched(at(12), 8, plainTimers(), none)
+	expectWait(t, s, at(12), at(20))
+	expectWish(t, s, at(20), transfer.DoAsk, 0)
+	s.Answered(at(20), 8, none)
+	expectWait(t, s, at(20), at(36))
+	expectWish(t, s, at(36), transfer.DoAsk, 0)
+	s.Answered(at(36), 8, none)
+	expectWait(t, s, at(36), at(136)) // given up
+	s.Told(at(40), 0, transfer.NewNotice(9, true, false))
+	expectWish(t, s, at(40), transfer.DoAsk, 0)
+	s.Answered(at(40), 9, none)
+	s.Fetched(at(41), 9, plainTimers(), none)
+	expectWait(t, s, at(41), at(141)) // there
+}
+
+// RFC 1996, Section 4.4: of what comes while the keeper is busy with a version, the newest counts.
+func TestWake_keepsTheNewestNotice(t *testing.T) {
+	a, b := transfer.NewNotice(8, true, false), transfer.NewNotice(9, true, false)
+	unknown, wish := transfer.NewNotice(0, false, false), transfer.NewNotice(0, false, true)
+	for _, test := range []struct {
+		notices []transfer.Notice
+		want    transfer.Notice
+	}{
+		{[]transfer.Notice{a, b}, b},
+		{[]transfer.Notice{b, a}, b},
+		{[]transfer.Notice{a, unknown, b}, transfer.NewNotice(9, false, false)},
+		{[]transfer.Notice{wish, a}, transfer.NewNotice(8, false, true)},
+	} {
+		if got := transfer.Waiting(test.notices); got != test.want {
+			t.Errorf("of %v waits %v, want %v", test.notices, got, test.want)
+		}
+	}
+}
+
 // Without a zone the waits grow from seconds to minutes.
 func TestSchedule_waitsLongerWithoutAZone(t *testing.T) {
 	s := transfer.NewSchedule(dawn, []bool{false}, 0)
