@@ -175,7 +175,7 @@ type Limits struct {
 	ClientWaiters int `yaml:"client_waiters"`
 	// ZoneQueries is how many questions to the servers of one zone may be under way, a worker. Default 500.
 	ZoneQueries int `yaml:"zone_queries"`
-	// ServerQueries is how many questions to one server may be under way. Default 1000.
+	// ServerQueries is how many questions to one server may be under way. The next one waits its turn for a second, then another server is asked. Default 1000.
 	ServerQueries int `yaml:"server_queries"`
 }
 

@@ -112,7 +112,8 @@ const (
 
 // digests as RFC 9904 fills the registry, with RFC 9905 and RFC 9906.
 var digests = map[DigestType]Status{
-	DigestSHA1:   {"SHA-1", MustNot, Recommended, NotRecommended, Must},
+	0:            {"NULL", MustNot, MustNot, MustNot, MustNot}, // in CDS only (RFC 8078, Section 4)
+	DigestSHA1:   {"SHA-1", MustNot, Recommended, MustNot, Must},
 	DigestSHA256: {"SHA-256", Recommended, Recommended, Must, Must},
 	3:            {"GOST R 34.11-94", MustNot, MustNot, MustNot, MustNot},
 	DigestSHA384: {"SHA-384", May, Recommended, May, Recommended},

@@ -111,26 +111,6 @@ func TestSignature_validAt(t *testing.T) {
 	}
 }
 
-// RFC 9904 with RFC 9905: the table as the registry has it where it decides something.
-func TestRegistry_says(t *testing.T) {
-	for a, s := range dnssec.Registry() {
-		if a.Supported() && s.UseVerify == dnssec.MustNot {
-			t.Errorf("%v is supported and must not be used", a)
-		}
-		if s.MakeCheck == dnssec.Must && !a.Supported() {
-			t.Errorf("%v must be implemented (RFC 9904)", a)
-		}
-	}
-	for _, a := range []dnssec.Algorithm{dnssec.RSASHA1, dnssec.RSASHA1NSEC3SHA1} {
-		if s, _ := a.Status(); s.UseSign != dnssec.MustNot { // RFC 9905, Section 2
-			t.Errorf("%v: %v", a, s.UseSign)
-		}
-	}
-	if dnssec.Digests()[dnssec.DigestSHA1].UseSign != dnssec.MustNot {
-		t.Error("SHA-1 in DS records")
-	}
-}
-
 // A signature over a wildcard covers what is made from it (RFC 4035, Section 5.3.2), in any order and case of the records.
 func TestVerify_wildcardAndOrder(t *testing.T) {
 	k := newSigner(t, "example.", dns.ECDSAP256SHA256, 256)

@@ -245,13 +245,9 @@ func (m *machine) wishes() {
 			if a.Upstream != nil || a.RD {
 				limit = 0
 			}
-			if !m.servers.Begin(a.Server, limit, m.clock()) {
-				m.engine.Outcome(m.clock(), a.ID, resolve.Outcome{Kind: resolve.Held})
-				continue
-			}
 			x := exchange.New(a, m.servers, chance(a.ID), cookieOf(a.Server), m.clock())
 			m.exchanges[a.ID] = x
-			m.act(a.ID, x.Start(m.clock()))
+			m.act(a.ID, x.Admit(m.clock(), limit))
 		}
 	}
 }
@@ -271,7 +267,7 @@ func (m *machine) act(id uint64, a exchange.Action) {
 		m.network.send(id, x)
 	case exchange.Done:
 		delete(m.exchanges, id)
-		m.servers.End(x.Server())
+		x.End()
 		m.engine.Outcome(m.clock(), id, x.Outcome())
 	}
 }

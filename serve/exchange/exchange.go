@@ -28,6 +28,11 @@ const (
 	Payload = 1232
 	// StreamTime is how long a server has for connecting and answering over a stream, as far as the resolution has that time (Ask.Until).
 	StreamTime = 5 * time.Second
+	// queuePause is how long an exchange waits before it looks again whether the server may be asked once more; each time twice that, MaxLooks
+	// times: a second and a quarter, in which a server that answers has answered all that were before. One that does not must not gather
+	// the questions of all clients (phantom domains).
+	queuePause = 10 * time.Millisecond
+	MaxLooks   = 7
 )
 
 // Action is what to do next.
@@ -68,6 +73,10 @@ type Exchange struct {
 	known    nameserver.Cookie // the server's, to send
 	outcome  resolve.Outcome
 	finished bool
+	limit    int  // of questions under way to the server
+	looks    int  // that found it met
+	queued   bool // nothing is sent yet
+	leave    bool // the server table counts the exchange
 
 	idle time.Duration
 	told bool
@@ -89,6 +98,36 @@ func (x *Exchange) Begin(ask resolve.Ask, servers *nameserver.Table, random func
 		edns: !s.NoEDNS || ask.Signed, showed: s.EDNS}
 	if s.Cookie.Client == cookie {
 		x.known = s.Cookie
+	}
+}
+
+// Admit makes the first message once the server may be asked: when it is not down, and fewer than limit questions to it are under way (0: as many as
+// there are). Until then it waits its turn, for a while. End gives the place back.
+func (x *Exchange) Admit(now int64, limit int) Action {
+	x.limit, x.queued = limit, false
+	if x.servers.Begin(x.ask.Server, limit, now) {
+		x.leave = true
+		return x.send(now)
+	}
+	if limit == 0 || x.servers.Look(x.ask.Server, x.ask.Zone, now).Outstanding < limit {
+		return x.end(resolve.Outcome{Kind: resolve.Held})
+	}
+	if x.looks >= MaxLooks || x.ask.Until > 0 && now >= x.ask.Until {
+		return x.end(resolve.Outcome{Kind: resolve.Full})
+	}
+	x.queued, x.deadline = true, now+int64(queuePause)<<x.looks
+	x.looks++
+	return Wait
+}
+
+// Queued tells that the exchange waits for its turn, until Deadline, and has nothing on its way.
+func (x *Exchange) Queued() bool { return x.queued }
+
+// End tells the table of servers that the question is not under way any more. Each exchange that was admitted has its End.
+func (x *Exchange) End() {
+	if x.leave {
+		x.servers.End(x.ask.Server)
+		x.leave = false
 	}
 }
 
@@ -155,6 +194,9 @@ func (x *Exchange) overStream(now int64) Action {
 func (x *Exchange) Expired(now int64) Action {
 	if x.finished {
 		return Done
+	}
+	if x.queued {
+		return x.Admit(now, x.limit)
 	}
 	if x.foreign > 0 && !x.stream {
 		return x.overStream(now)

@@ -699,3 +699,35 @@ func TestUntil_endsTheExchange(t *testing.T) {
 		t.Errorf("outcome %d", got)
 	}
 }
+
+// As many questions as may be are under way to a server: the next one waits its turn, asks when one of them has ended, and gives up after MaxLooks.
+// A server that is down is left alone at once.
+func TestAdmit_waitsForItsTurn(t *testing.T) {
+	servers := nameserver.New(nameserver.Config{})
+	ask := resolve.Ask{ID: 1, Server: server, Zone: zone, Question: question, Timeout: time.Second}
+	next := func() *exchange.Exchange { return exchange.New(ask, servers, generator(7), ours, second) }
+	first, waits, gives := next(), next(), next()
+	if got := first.Admit(second, 1); got != exchange.Send {
+		t.Fatalf("the first one: action %d", got)
+	}
+	for _, x := range []*exchange.Exchange{waits, gives} {
+		if got := x.Admit(second, 1); got != exchange.Wait || !x.Queued() {
+			t.Fatalf("the next one: action %d", got)
+		}
+	}
+	first.End()
+	if got := waits.Expired(waits.Deadline()); got != exchange.Send || waits.Queued() {
+		t.Errorf("its turn has come: action %d", got)
+	}
+	looks := 0
+	for ; gives.Queued() && looks < 20; looks++ {
+		gives.Expired(gives.Deadline())
+	}
+	if got := gives.Outcome().Kind; got != resolve.Full || looks != exchange.MaxLooks || gives.Deadline()-second > 2*second {
+		t.Errorf("outcome %d after %d looks and %v", got, looks, time.Duration(gives.Deadline()-second))
+	}
+	gives.End() // was not admitted: takes nobody's place
+	if s := servers.Look(server, zone, second); s.Outstanding != 1 {
+		t.Errorf("%d are under way", s.Outstanding)
+	}
+}

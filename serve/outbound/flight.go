@@ -13,7 +13,6 @@ type flight struct {
 	socket   socket // of the query over UDP
 	at       int64  // end of the wait
 	place    int    // in deadlines
-	leave    bool   // the server table counts it as under way
 	streamed bool   // a stream knows it; it is not used again
 	ended    bool
 }
@@ -40,7 +39,7 @@ func (l *Loop) fly(now int64, a *resolve.Ask) {
 	if a.Upstream != nil || a.RD {
 		limit = 0
 	}
-	if l.flights >= MaxFlights || !l.config.Servers.Begin(a.Server, limit, now) {
+	if l.flights >= MaxFlights {
 		l.config.Engine.Outcome(now, a.ID, resolve.Outcome{Kind: resolve.Held})
 		return
 	}
@@ -50,16 +49,20 @@ func (l *Loop) fly(now int64, a *resolve.Ask) {
 	} else {
 		f = &flight{place: none, socket: noSocket}
 	}
-	f.leave, f.ended = true, false
+	f.ended = false
 	f.x.Begin(*a, l.config.Servers, l.random.next, l.cookie(a.Server), now)
 	l.flights++
 	l.counts.waiting.Add(1)
-	l.act(now, f, f.x.Start(now))
+	l.act(now, f, f.x.Admit(now, limit))
 }
 
 // act does what an exchange wants.
 func (l *Loop) act(now int64, f *flight, a exchange.Action) {
 	switch a {
+	case exchange.Wait:
+		if f.x.Queued() {
+			l.deadlines.set(f, f.x.Deadline())
+		}
 	case exchange.Send:
 		l.sockets.close(f)
 		l.deadlines.set(f, f.x.Deadline())
@@ -106,10 +109,7 @@ func (l *Loop) end(f *flight) {
 	l.flights--
 	l.counts.waiting.Add(-1)
 	l.counts.foreign.Add(uint64(f.x.Foreign()))
-	if f.leave {
-		l.config.Servers.End(f.x.Server())
-		f.leave = false
-	}
+	f.x.End()
 }
 
 // forget keeps a flight that nobody else knows for the next use.
@@ -139,7 +139,9 @@ func (l *Loop) receive(now int64, i int) {
 // expire ends the waits that are over.
 func (l *Loop) expire(now int64) {
 	for f := l.deadlines.due(now); f != nil; f = l.deadlines.due(now) {
-		l.counts.timedOut.Add(1)
+		if !f.x.Queued() {
+			l.counts.timedOut.Add(1)
+		}
 		l.act(now, f, f.x.Expired(now))
 	}
 }

@@ -150,12 +150,13 @@ func (c *stream) run() {
 		c.end(errTooMany)
 		return
 	}
-	defer p.streams.left(p.upstream)
 	conn, err := c.connect()
 	if err != nil {
+		p.streams.left(p.upstream) // before those who asked hear of it
 		c.end(err)
 		return
 	}
+	defer p.streams.left(p.upstream)
 	p.mu.Lock()
 	dead := c.broken
 	c.conn = conn

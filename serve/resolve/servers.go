@@ -25,6 +25,7 @@ type attempt struct {
 	kind     kind
 	last     string // what went wrong last
 	silent   bool   // all that went wrong is silence
+	full     bool   // a server was not asked, because too many questions to it were under way
 	began    int64
 }
 
@@ -106,7 +107,10 @@ func (t *task) nobody(a *attempt) *failed {
 		return &failed{reasonUnreachable, "no address of a name server of " + where + " can be asked"}
 	}
 	reason := uint16(reasonUnreachable)
-	if !a.silent {
+	switch {
+	case a.full:
+		reason = reasonLimit // it is we who do not ask, so that the next one may: nothing is remembered against the name
+	case !a.silent:
 		reason = reasonNetwork
 	}
 	return &failed{reason, where + ": " + a.last}
@@ -174,8 +178,15 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	case Held:
 		a.tried[n].bad = true
 		t.spent.sends--
-		a.last = fmt.Sprintf("%s has been silent and is left alone, or is asked as much as it may be (limits.server_queries)", s.Addr)
-		step.Text = "is left alone, because it is down or asked as much as it may be"
+		a.last = fmt.Sprintf("%s has been silent and is left alone", s.Addr)
+		step.Text = "is left alone, because it is down"
+		t.note(step)
+		return nil, 0, false
+	case Full:
+		a.tried[n].bad, a.full = true, true
+		t.spent.sends--
+		a.last = fmt.Sprintf("%s is asked as many questions at once as it may be (limits.server_queries)", s.Addr)
+		step.Text = "is asked as many questions at once as it may be"
 		t.note(step)
 		return nil, 0, false
 	}
