@@ -56,12 +56,52 @@ type Recursion struct {
 	// Reasons tells clients why an answer failed (Extended DNS Errors, RFC 8914). Default true.
 	Reasons *bool `yaml:"reasons"`
 
+	Local      Local      `yaml:"local"`
 	LocalRoot  LocalRoot  `yaml:"local_root"`
 	Validation Validation `yaml:"validation"`
 	Cache      Cache      `yaml:"cache"`
 	Limits     Limits     `yaml:"limits"`
 	Rate       ClientRate `yaml:"rate"`
 	Discovery  Discovery  `yaml:"discovery"`
+}
+
+// Local is what we want answered here over names that would be looked up otherwise. It goes before zones of ours, the cache and resolving, for those who
+// may use recursion; nothing of it is signed or AD. Targets of aliases are looked up where there is no record for them here. What others' aliases lead to
+// is not looked at.
+type Local struct {
+	// Records in the form of a zone file, names in full, each in quotes: `www.example.com. 300 A 10.0.0.5`. Any type; without a TTL it is 3600. For other types
+	// the name has none then (an empty answer); other names are looked up as ever. Default: none.
+	Records []string `yaml:"records"`
+	// Files with such records, as a zone file has them. They are read again with each reload. Default: none.
+	Files []string `yaml:"files"`
+	// Hosts are files in the form of /etc/hosts: an address and its names. Names of one label are taken as they are; localhost and broadcasthost are left to
+	// RFC 6761. Default: none.
+	Hosts []string `yaml:"hosts"`
+	// Reverse makes the PTR record for each address above that has none, with the first name it is given. Default false.
+	Reverse bool `yaml:"reverse"`
+	// Rules for names with all below them. The closest to the name asked for counts, of several for one name the first that fits client and type.
+	Rules []LocalRule `yaml:"rules"`
+}
+
+// LocalRule says what is answered for a name and all below it where there is no record.
+type LocalRule struct {
+	// Name the rule is for.
+	Name string `yaml:"name"`
+	// Answer: `nxdomain` (the name does not exist), `nodata` (it has no records of the type), `refuse`, `drop` (no reply at all), `redirect` (every name has the records of
+	// the rule's name), `static` (there is nothing but our records), `transparent` (looked up where we have no record: an exception from a rule above, or from the zones
+	// that are always answered here), `typetransparent` (the same, and types of which we have no record are looked up too).
+	Answer string `yaml:"answer"`
+	// Types the rule is for, for example [AAAA]. Default: all.
+	Types []string `yaml:"types"`
+	// Records at or below the name, as under local.records; a name without a dot at the end is below the rule's, @ is the rule's own. An SOA record of the rule's
+	// name goes with answers that there is nothing, so that clients keep them.
+	Records []string `yaml:"records"`
+	// Clients are prefixes the rule is for, and nobody else; they need not be allowed to use recursion. Its records are for them only. Default: all
+	// that may use recursion.
+	Clients []netip.Prefix `yaml:"clients"`
+	// Reason is what clients are told (Extended DNS Errors, RFC 8914): `blocked` (we do not want it), `censored` (somebody else demands it), `filtered` (the client asked for
+	// it), `forged` (the answer is not that of the owner), `none`. Default: blocked with nxdomain, nodata and refuse, forged with redirect, else none.
+	Reason string `yaml:"reason"`
 }
 
 // LocalRoot keeps a copy of the root zone here (RFC 8806), so that names are found while the root servers cannot be reached. A copy is used only
@@ -243,6 +283,9 @@ func (r *Recursion) setDefaults() {
 				}
 			}
 		}
+	}
+	for i := range r.Local.Rules {
+		r.Local.Rules[i].setDefaults()
 	}
 	c := &r.Cache
 	preset(&c.MaxTTL, Duration(24*time.Hour))

@@ -69,6 +69,9 @@ func (r *Recursion) check() error {
 			return wrong(path+".discovery.name", "%v", err)
 		}
 	}
+	if err := r.Local.check(); err != nil {
+		return err
+	}
 	if err := r.LocalRoot.check(); err != nil {
 		return err
 	}

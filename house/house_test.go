@@ -28,7 +28,7 @@ anyu/serve:          anyu/dns/* anyu/event anyu/serve/*
 anyu/watch/*:        anyu/dns/* anyu/event anyu/watch/*
 anyu/watch:          anyu/dns/* anyu/event anyu/watch/*
 anyu/act/*:          anyu/event anyu/act/*
-anyu/config:         anyu/dns/wire
+anyu/config:         anyu/dns/wire anyu/dns/zone
 anyu/lab:            anyu/dns/*
 anyu/lab/replay:     anyu/dns/* anyu/event anyu/serve anyu/serve/*
 anyu/lab/internet:   anyu/dns/* anyu/event anyu/serve anyu/serve/*
@@ -44,7 +44,7 @@ anyu/house:
 
 // pure rooms take sockets, files, clock and randomness as arguments, or not at all.
 var pure = []string{"anyu/dns/wire", "anyu/dns/tsig", "anyu/dns/dnssec", "anyu/dns/message", "anyu/event", "anyu/serve/filter", "anyu/serve/fast",
-	"anyu/serve/authority", "anyu/serve/reply", "anyu/dns/denial", "anyu/serve/cache", "anyu/serve/nameserver", "anyu/serve/validate", "anyu/serve/resolve", "anyu/serve/pending", "anyu/serve/exchange", "anyu/serve/health", "anyu/watch/gauge", "anyu/watch/detect"}
+	"anyu/serve/authority", "anyu/serve/reply", "anyu/dns/denial", "anyu/serve/cache", "anyu/serve/nameserver", "anyu/serve/validate", "anyu/serve/resolve", "anyu/serve/pending", "anyu/serve/exchange", "anyu/serve/health", "anyu/serve/local", "anyu/watch/gauge", "anyu/watch/detect"}
 
 var impure = []string{"net", "os", "os/exec", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "syscall", "golang.org/x/sys/unix"}
 

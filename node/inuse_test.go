@@ -58,6 +58,7 @@ func InUse(n *Node) string {
 	s := n.server.Settings()
 	fmt.Fprintf(&b, "reasons %v off %v\n", !s.NoReasons, s.Recursion == nil)
 	if s.Recursion != nil {
+		fmt.Fprintf(&b, "local %d records %d rules\n", s.Recursion.Local.Records(), len(s.Recursion.Local.Rules()))
 		fmt.Fprintf(&b, "snoop %v open %v rate %+v\n", s.Recursion.Snoop, s.Recursion.Open, *peek[filter.ClientsConfig](s.Recursion.Clients, "config"))
 	}
 	c := n.conf().Recursion.Cache // read anew by keepCache, which a reload wakes

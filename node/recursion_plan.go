@@ -13,6 +13,7 @@ import (
 	"anyu/dns/dnssec"
 	"anyu/dns/wire"
 	"anyu/serve/cache"
+	"anyu/serve/local"
 	"anyu/serve/outbound"
 	"anyu/serve/pending"
 	"anyu/serve/resolve"
@@ -27,6 +28,7 @@ type recursionPlan struct {
 	pending  pending.Config
 	cache    cache.Config // without Seed
 	validate validate.Config
+	local    local.Config
 	anchors  map[string][]validate.Anchor // as configured, by zone in lower case
 	root     []*rootSource                // of the local root
 	source   outbound.Source
@@ -41,6 +43,9 @@ func planRecursion(c *config.Config, now time.Time) (*recursionPlan, error) {
 	}
 	hints, err := readHints(r.Hints)
 	if err != nil {
+		return nil, err
+	}
+	if p.local, err = planLocal(&r.Local); err != nil {
 		return nil, err
 	}
 	if p.root, err = openRootSources(&r.LocalRoot); err != nil {

@@ -30,6 +30,8 @@ var reloads = []struct {
 	{key: "minimise", value: "false"}, {key: "case_randomisation", value: "false"}, {key: "ipv4", value: "false"}, {key: "ipv6", value: "false"},
 	{key: "source", value: "[127.77.0.200]"}, {key: "forbidden", value: "[203.0.113.0/24]"}, {key: "permitted", value: "[127.77.0.0/16, 127.78.0.0/16]"},
 	{key: "private", value: "[203.0.113.0/24]", flush: true}, {key: "private_names", value: "[home.example]"}, {key: "dns64", value: "64:ff9b::/96", flush: true}, {key: "dns64_ignore", value: "[odd.example]", flush: true}, {key: "open", value: "[test]"},
+	{key: "local.records", value: "[x.example. A 192.0.2.7, z.example. A 192.0.2.9]"}, {key: "local.files", value: "[LINES]"}, {key: "local.hosts", value: "[HOSTS]"}, {key: "local.reverse", value: "true"},
+	{key: "local.rules", value: "[{name: ads.example, answer: nxdomain}]"},
 	{key: "aggressive", value: "false"}, {key: "minimal", value: "false"}, {key: "snoop", value: "true"}, {key: "reasons", value: "false"},
 	{key: "local_root.sources", value: "[\"file:/does/not/exist\"]"}, {key: "local_root.tls_roots", value: "ROOTS"},
 	{key: "validation.off", value: "true", flush: true}, {key: "validation.anchors", value: "ANCHOR"}, {key: "validation.update", value: "false"},
@@ -72,10 +74,10 @@ func TestReload_takesEveryKeyOfRecursion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fill := strings.NewReplacer("HINTS", write(t, filepath.Join(w.dir, "hints2"), string(hints)+". 3600 NS b.root.\nb.root. 3600 A "+worldRoot+"\n"), "ROOTS", cert, "END", time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+	fill := strings.NewReplacer("HINTS", write(t, filepath.Join(w.dir, "hints2"), string(hints)+". 3600 NS b.root.\nb.root. 3600 A "+worldRoot+"\n"), "ROOTS", cert, "LINES", write(t, filepath.Join(w.dir, "lines"), "x.example. 60 A 192.0.2.7\n"), "HOSTS", write(t, filepath.Join(w.dir, "hosts"), "192.0.2.7 x.example\n"), "END", time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 		"ANCHOR", write(t, filepath.Join(w.dir, "anchor2"), w.ds+"other.example. IN DS 12345 13 2 "+strings.Repeat("5a", 32)+"\n"))
 	base := map[string]string{"hints": w.hints, "permitted": "[127.77.0.0/16]", "private": "[10.0.0.0/8]", "ipv6": "true", "prime": "true", "validation.anchors": "[" + w.anchor + "]",
-		"local_root.sources": "[\"file:/not/there\"]", "rate.per_second": "1000", "discovery.name": "dns.example.net"}
+		"local_root.sources": "[\"file:/not/there\"]", "rate.per_second": "1000", "local.records": "[y.example. A 192.0.2.8]", "discovery.name": "dns.example.net"}
 	conf := func(key, value string) string {
 		tree := map[string]string{}
 		for k, v := range base {

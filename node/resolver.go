@@ -23,6 +23,7 @@ import (
 	"anyu/serve"
 	"anyu/serve/cache"
 	"anyu/serve/filter"
+	"anyu/serve/local"
 	"anyu/serve/nameserver"
 	"anyu/serve/outbound"
 	"anyu/serve/pending"
@@ -55,6 +56,7 @@ type resolver struct {
 	nta       *negatives
 	following bool // RFC 5011 is at work
 	rate      clientRate
+	local     *local.Table
 
 	keeping sync.Mutex // one file at a time
 
@@ -216,7 +218,7 @@ var loopback = [...]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.Mus
 func (r *resolver) settings(c *config.Config) *serve.Recursion {
 	return &serve.Recursion{
 		Clients: r.limitClients(c.Recursion.Rate),
-		Allow:   filter.NewACL(append(loopback[:], c.Clients.Recursion...)), Snoop: c.Recursion.Snoop, Open: configured(c), Cache: r.cache, Resolver: r,
+		Allow:   filter.NewACL(append(loopback[:], c.Clients.Recursion...)), Snoop: c.Recursion.Snoop, Open: configured(c), Local: r.localTable(), Cache: r.cache, Resolver: r,
 	}
 }
 

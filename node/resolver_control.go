@@ -35,6 +35,8 @@ type RecursionState struct {
 	Streams []StreamInfo `json:"streams,omitempty"`
 	// ClientRate is the limit of queries of one client.
 	ClientRate ClientRateState `json:"client_rate"`
+	// Local is what the operator wants answered here.
+	Local LocalState `json:"local"`
 }
 
 // LocalRootState is the copy of the root zone as people see it.
@@ -141,6 +143,7 @@ func (r *resolver) state(now time.Time) RecursionState {
 	s.Anchors = r.anchors.keys()
 	s.Negative = r.negatives(now)
 	s.ClientRate = r.rateState()
+	s.Local = localState(r.local)
 	return s
 }
 

@@ -22,7 +22,7 @@ func resolverDesc(name, help string, labels ...string) *prometheus.Desc {
 
 // The descriptions are made anew for each collector: there is one.
 type resolverDescs struct {
-	hits, misses, bytes, size, entries, evicted, outgoing, tasks, waiters, limited, questions, stale, prefetched, servers, root, rootSerial, rootExpires, rootFailed *prometheus.Desc
+	hits, misses, bytes, size, entries, evicted, outgoing, tasks, waiters, limited, questions, stale, prefetched, local, servers, root, rootSerial, rootExpires, rootFailed *prometheus.Desc
 }
 
 func newResolverDescs() *resolverDescs {
@@ -40,6 +40,7 @@ func newResolverDescs() *resolverDescs {
 		questions:  resolverDesc("anyu_resolver_questions_total", "Questions of clients that were not in the cache; merged ones waited for the same answer as another.", "kind"),
 		stale:      resolverDesc("anyu_resolver_stale_total", "Answers made of expired records (RFC 8767)."),
 		prefetched: resolverDesc("anyu_resolver_prefetched_total", "Answers renewed before they expired."),
+		local:      resolverDesc("anyu_local_answers_total", "Questions that recursion.local answered, by the kind of the rule; record: without a rule.", "answer"),
 		servers:    resolverDesc("anyu_resolver_servers", "Servers that something is remembered of.", "state"),
 
 		root:        resolverDesc("anyu_local_root_usable", "1 while a verified copy of the root zone is used (RFC 8806), 0 while the root servers are asked instead. Not there without sources."),
@@ -51,7 +52,7 @@ func newResolverDescs() *resolverDescs {
 
 func (f *resolverFigures) Describe(out chan<- *prometheus.Desc) {
 	d := newResolverDescs()
-	for _, x := range []*prometheus.Desc{d.hits, d.misses, d.bytes, d.size, d.entries, d.evicted, d.outgoing, d.tasks, d.waiters, d.limited, d.questions, d.stale, d.prefetched, d.servers,
+	for _, x := range []*prometheus.Desc{d.hits, d.misses, d.bytes, d.size, d.entries, d.evicted, d.outgoing, d.tasks, d.waiters, d.limited, d.questions, d.stale, d.prefetched, d.local, d.servers,
 		d.root, d.rootSerial, d.rootExpires, d.rootFailed} {
 		out <- x
 	}
@@ -90,6 +91,12 @@ func (f *resolverFigures) Collect(out chan<- prometheus.Metric) {
 	count(d.prefetched, sum.Prefetched)
 	for outcome, n := range sum.outgoing {
 		count(d.outgoing, n, outcome)
+	}
+	r.mu.Lock()
+	own := r.local
+	r.mu.Unlock()
+	for kind, n := range byAnswer(own) {
+		count(d.local, n, kind)
 	}
 	f.servers(send, d)
 	f.localRoot(send, d)

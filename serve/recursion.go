@@ -3,6 +3,7 @@ package serve
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 
 	"anyu/dns/dnssec"
 	"anyu/dns/message"
@@ -11,6 +12,7 @@ import (
 	"anyu/serve/cache"
 	"anyu/serve/filter"
 	"anyu/serve/listen"
+	"anyu/serve/local"
 	"anyu/serve/reply"
 	"anyu/serve/resolve"
 )
@@ -23,7 +25,9 @@ type Recursion struct {
 	Snoop bool
 	// Open are names whose resolving is configured: zones that are always there (RFC 6303, RFC 6761) give way to them, as for reverse
 	// zones of a company that are forwarded inside it.
-	Open  []wire.Name
+	Open []wire.Name
+	// Local is what the operator wants answered here; nil: nothing.
+	Local *local.Table
 	Cache *cache.Cache
 	// Clients limits the queries of one prefix; nil does not.
 	Clients *filter.Clients
@@ -71,6 +75,7 @@ type Deferred struct {
 	Arrived  int64
 
 	query   []byte
+	alias   []alias // what the answer begins with, before that to Question
 	from    listen.Client
 	replier listen.Replier
 }
@@ -164,19 +169,18 @@ func (w *Worker) replyFlags(rcode wire.Rcode, s dnssec.Security) uint16 {
 	return f
 }
 
-func (w *Worker) questionOf() message.Question {
-	return message.Question{Name: bytes.Clone(w.q.Name), Type: w.q.Type, Class: w.q.Class}
-}
-
 // deferred hands the query to the resolver.
-func (w *Worker) deferred(out []byte) int {
+func (w *Worker) deferred(out []byte) int { return w.deferredTo(out, w.q.Name) }
+
+// deferredTo has the resolver look up the name where aliases of the operator's own have led.
+func (w *Worker) deferredTo(out []byte, name wire.Name) int {
 	if n, over := w.overRate(out); over {
 		return n
 	}
 	r := w.config.Recursion
 	w.via = event.FromRecursion
 	d := &Deferred{
-		Question: w.questionOf(), CD: w.q.Flags&wire.FlagCD != 0, RD: w.q.Flags&wire.FlagRD != 0, Client: w.from.Remote.Addr(), Arrived: w.now,
+		Question: message.Question{Name: bytes.Clone(name), Type: w.q.Type, Class: w.q.Class}, alias: slices.Clone(w.alias[:w.aliases]), CD: w.q.Flags&wire.FlagCD != 0, RD: w.q.Flags&wire.FlagRD != 0, Client: w.from.Remote.Addr(), Arrived: w.now,
 		Trusted: w.from.Transport != event.UDP || w.cookie == filter.ValidCookie,
 		query:   bytes.Clone(w.msg), from: *w.from,
 	}
@@ -202,6 +206,7 @@ func (w *Worker) Finish(now int64, d *Deferred, a *resolve.Answer, out []byte) {
 		return
 	}
 	w.begin()
+	w.aliases = copy(w.alias[:], d.alias)
 	w.via = event.FromRecursion
 	n := 0
 	if a != nil {
@@ -220,8 +225,11 @@ func (w *Worker) resolved(a *resolve.Answer, out []byte) int {
 		w.via = event.FromCache
 	}
 	w.rcode = a.Rcode
-	if a.Reason != event.NoReason {
+	switch {
+	case a.Reason != event.NoReason:
 		w.explain(a.Reason, a.Text)
+	case w.aliases > 0:
+		w.explain(w.alias[0].reason, "")
 	}
 	kind := filter.Positive
 	if a.Rcode != wire.NoError {
@@ -236,12 +244,17 @@ func (w *Worker) resolved(a *resolve.Answer, out []byte) int {
 	whole := w.records(a, out)
 	b := &w.builder
 	n := b.Len()
-	h := wire.Header{ID: w.q.ID, Flags: w.replyFlags(a.Rcode, a.Security), QD: 1,
+	security := a.Security
+	if w.aliases > 0 {
+		security = dnssec.Insecure // nobody signed the operator's own
+	}
+	h := wire.Header{ID: w.q.ID, Flags: w.replyFlags(a.Rcode, security), QD: 1,
 		AN: uint16(b.Count(wire.Answers)), NS: uint16(b.Count(wire.Authorities)), AR: uint16(b.Count(wire.Additionals))}
-	if whole {
-		w.keepPacket(a, h, out[w.q.End:n])
-	} else {
+	switch {
+	case !whole:
 		h.Flags |= wire.FlagTC
+	case w.aliases == 0: // else the packet is not the answer to the resolver's question
+		w.keepPacket(a, h, out[w.q.End:n])
 	}
 	return w.finish(out, n, h)
 }
@@ -253,6 +266,9 @@ func (w *Worker) records(a *resolve.Answer, out []byte) (whole bool) {
 	b.Reset(out[:w.limit:len(out)])
 	b.Question(w.q.Name, w.q.Type, w.q.Class)
 	b.Reserve(w.opt.Size())
+	if !w.putAliases() {
+		return false
+	}
 	for _, section := range []struct {
 		sets []*message.RRset
 		at   wire.Section

@@ -1,7 +1,7 @@
 // Package serve turns a query into an answer. This file orders the steps and is the one place that emits event.Query:
 //
-//	listen -> read -> fast -> filter -> cache | authority | local | identity | transfer -> reply -> event
-//	                                    deferred: pending -> resolve -> Finish -> reply -> event
+//	listen -> read -> local data -> fast -> filter -> cache | authority | always there | identity | transfer -> reply -> event
+//	                                                  deferred: pending -> resolve -> Finish -> reply -> event
 //
 // The package promises: a reply for every well-formed query unless a filter says drop, the same bytes whether the answer
 // was compiled or made anew, no allocation and no lock on the way. What it cannot answer at once is deferred to a Resolver, for
@@ -48,6 +48,9 @@ type Worker struct {
 	available bool // the client may use recursion
 	recursive bool // and wants it
 	keyed     bool // the table of finished answers was asked, and holds the key of this query
+	opened    bool // local data says that the name is looked up
+	aliases   int  // of alias that the answer begins with
+	alias     [maxAliases]alias
 
 	// Room for one answer.
 	builder   wire.Builder
@@ -102,7 +105,7 @@ func (w *Worker) begin() {
 	w.table, w.config = w.server.table.Load(), w.server.config.Load()
 	w.reason, w.via, w.zone, w.rcode = event.NoReason, event.FromError, 0, wire.NoError
 	w.limit = reply.Limit(&w.q, w.from.Transport == event.UDP, w.config.Payload)
-	w.cookie, w.keyed, w.recursive = filter.NoCookie, false, false
+	w.cookie, w.keyed, w.recursive, w.opened, w.aliases = filter.NoCookie, false, false, false, 0
 	w.opt = reply.OPT{
 		Present: w.q.HasEDNS, Payload: w.config.Payload, DO: w.q.DO, Keepalive: -1, Expire: -1, Reason: reply.NoReason,
 	}
@@ -160,10 +163,15 @@ func (w *Worker) question(out []byte) int {
 	case w.q.Type == wire.TypeOPT || w.q.Type == 0:
 		return w.fail(out, wire.FormErr, event.NoReason, "")
 	}
+	w.recursive = w.available && (w.q.Flags&wire.FlagRD != 0 || w.config.Recursion.Snoop)
+	if w.config.Recursion != nil && w.config.Recursion.Local != nil {
+		if n, ok := w.fromLocal(out); ok {
+			return n
+		}
+	}
 	if n, ok := w.compiled(out); ok {
 		return n
 	}
-	w.recursive = w.available && (w.q.Flags&wire.FlagRD != 0 || w.config.Recursion.Snoop)
 	if w.recursive && !(w.table.guarded && w.guarded()) {
 		if n, ok := w.cached(out); ok {
 			return n

@@ -30,7 +30,7 @@ func (w *Worker) fromZone(out []byte) int {
 	}
 	z := &w.table.zones[i]
 	// The DS of a local zone is its parent's (RFC 4035, Section 4.2), which proves that there is none.
-	if z.Local && w.recursive && (w.q.Type == wire.TypeDS && w.q.Name.Equal(z.Name) || w.config.Recursion.opens(w.q.Name, z.Name)) {
+	if z.Local && w.recursive && (w.q.Type == wire.TypeDS && w.q.Name.Equal(z.Name) || w.opened || w.config.Recursion.opens(w.q.Name, z.Name)) {
 		return w.deferred(out)
 	}
 	w.zone = z.Number

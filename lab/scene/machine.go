@@ -14,6 +14,7 @@ import (
 	"anyu/serve/exchange"
 	"anyu/serve/filter"
 	"anyu/serve/listen"
+	"anyu/serve/local"
 	"anyu/serve/nameserver"
 	"anyu/serve/pending"
 	"anyu/serve/resolve"
@@ -40,6 +41,7 @@ type machine struct {
 	held      *serve.Held
 	trusted   validate.Config // without what RFC 5011 has learned
 	points    []*anchor.Point
+	local     *local.Table
 	prefetch  bool
 	ofServer  int
 
@@ -75,6 +77,7 @@ type plan struct {
 	cache    cache.Config
 	validate validate.Config
 	points   []*anchor.Point
+	local    local.Config
 	signal   bool
 	prefetch bool
 	ofServer int
@@ -118,7 +121,8 @@ const nodeName = "anyu"
 // configure puts another plan into effect, as a reload does. The cache stays.
 func (m *machine) configure(p plan) {
 	c := p.serve
-	c.Recursion = &serve.Recursion{Allow: filter.NewACL(allowed), Snoop: p.snoop, Open: opened(p.resolve.Zones), Cache: m.cache, Resolver: m}
+	m.local = local.New(p.local, m.local)
+	c.Recursion = &serve.Recursion{Local: m.local, Allow: filter.NewACL(allowed), Snoop: p.snoop, Open: opened(p.resolve.Zones), Cache: m.cache, Resolver: m}
 	if p.alone {
 		c.Recursion = nil
 	}

@@ -7,6 +7,7 @@
 //	lie ADDRESS NAME TYPE WORD...          a habit for one question; * is any
 //	zone NAME FILE                         a zone of our own; held NAME FILE: one that only resolving sees, as the local root
 //	forward NAME ADDRESS; stub NAME ADDRESS
+//	local RECORD; rule NAME ANSWER [WORD...] [RECORD / RECORD...]   what the operator wants answered here (local.go); unlocal ends it
 //	query NAME TYPE [+OPTION...]           a client asks, and all that follows happens (client.go)
 //	post NAME TYPE [+OPTION...]            a client asks; nobody waits
 //	flood N NAME TYPE [+OPTION...]         N clients' questions at one moment, {n} in the name is the number

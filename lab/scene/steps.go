@@ -113,6 +113,8 @@ func (w *world) setting(words []string) (done bool) {
 		if w.machine != nil {
 			w.machine.held.Put(w.parse(args[0]), w.load(w.parse(args[0]), args[1]))
 		}
+	case words[0] == "local" && len(args) >= 3, words[0] == "rule", words[0] == "unlocal":
+		w.local(words)
 	case (words[0] == "forward" || words[0] == "stub") && len(args) >= 2:
 		w.upstream(words[0] == "forward", args)
 	default:
