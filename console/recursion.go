@@ -28,6 +28,21 @@ type Recursion struct {
 	Streams  []Stream
 	Root     *RootCopy // nil: none is configured
 	Rate     ClientRate
+	Local    LocalData
+}
+
+// LocalData is what is answered here as the operator says.
+type LocalData struct {
+	Records  int
+	Answered uint64 // from records without a rule
+	Rules    []LocalRule
+	More     int // rules beside these, which answered less
+}
+
+// LocalRule is a rule, and how often it answered.
+type LocalRule struct {
+	Name, Answer string
+	Answered     uint64
 }
 
 // ClientRate is the limit of queries of one client, and who is over it now.

@@ -229,6 +229,7 @@ func (w *world) Recursion() *console.Recursion {
 		Streams:  []console.Stream{{Server: "192.0.2.53:853", Name: "dot.example", Protocol: "tls", Open: 1, Queries: 512, Replies: 511, Failed: 1, Problem: "connection reset by peer"}},
 		Root:     &console.RootCopy{Usable: true, Serial: 2026112300, Source: "axfr:192.0.32.132", Verified: now.Add(-10 * time.Minute), Expires: now.Add(160 * time.Hour), Next: now.Add(20 * time.Minute), Failed: 1, Problem: "fetching the root zone from axfr:192.0.47.132: i/o timeout"},
 	}
+	r.Local = console.LocalData{Records: 1200, Answered: 8123, More: 3, Rules: []console.LocalRule{{Name: "ads.example.", Answer: "nxdomain", Answered: 991}, {Name: "corp.example.", Answer: "static", Answered: 17}}}
 	for i := range console.MaxDown {
 		r.Down = append(r.Down, console.Peer{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 53).String(), RTT: time.Duration(i) * time.Millisecond, Under: i % 2})
 	}

@@ -28,6 +28,10 @@ func (s shown) Recursion() *console.Recursion {
 		v.Allowed = append(v.Allowed, p.String())
 	}
 	v.Rate = console.ClientRate{PerSecond: state.ClientRate.PerSecond, Burst: state.ClientRate.Burst, Prefix4: state.ClientRate.Prefix4, Prefix6: state.ClientRate.Prefix6}
+	v.Local = console.LocalData{Records: state.Local.Records, Answered: state.Local.Answered, More: state.Local.More}
+	for _, r := range state.Local.Rules {
+		v.Local.Rules = append(v.Local.Rules, console.LocalRule{Name: r.Name, Answer: r.Answer, Answered: r.Answered})
+	}
 	for _, o := range state.ClientRate.Worst {
 		v.Rate.Worst = append(v.Rate.Worst, console.Offender{Prefix: o.Prefix.String(), N: o.Count})
 	}

@@ -76,6 +76,7 @@ func showRecursion(w io.Writer, result json.RawMessage) error {
 	for _, z := range s.Zones {
 		fmt.Fprintf(w, "configured\t%s\n", z)
 	}
+	showLocal(w, s.Local)
 	showLocalRoot(w, s.LocalRoot)
 	for _, a := range s.Anchors {
 		fmt.Fprintf(w, "trust anchor\t%s %s %d, %s since %s, next probe %s %s\n", a.Zone, a.Type, a.Tag, strings.ToLower(a.State), moment(a.Since), moment(a.Probe), a.Problem)
@@ -102,6 +103,19 @@ func showRecursion(w io.Writer, result json.RawMessage) error {
 }
 
 func mib(n int64) float64 { return float64(n) / (1 << 20) }
+
+// showLocal tells what recursion.local answers, if anything.
+func showLocal(w io.Writer, s node.LocalState) {
+	if s.Records > 0 {
+		fmt.Fprintf(w, "local records\t%d, which answered %d\n", s.Records, s.Answered)
+	}
+	for _, r := range s.Rules {
+		fmt.Fprintf(w, "local rule\t%s %s: answered %d\n", r.Name, r.Answer, r.Answered)
+	}
+	if s.More > 0 {
+		fmt.Fprintf(w, "\tand %d rules that answered less\n", s.More)
+	}
+}
 
 // showLocalRoot tells which copy of the root zone is used, if one is configured.
 func showLocalRoot(w io.Writer, s *node.LocalRootState) {
