@@ -41,8 +41,8 @@ import (
 
 // Options are what a node is started with.
 type Options struct {
-	// CPUs is how many the process may use; 0: those of GOMAXPROCS.
-	CPUs int
+	// SpareProcessors lets the node change GOMAXPROCS, which is the whole process's.
+	SpareProcessors bool
 	// Read gives the configuration, from file and flags; it is called at the start and at each reload.
 	Read func() (*config.Config, error)
 	// NoLimits and NoQueryLog are for measurements.
@@ -65,6 +65,7 @@ const (
 // Node is one running anyu.
 type Node struct {
 	opts    Options
+	cpus    int // that the process may use
 	started time.Time
 	data    *Data
 	names   *event.Names
@@ -112,11 +113,8 @@ func New(opts Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opts.CPUs <= 0 {
-		opts.CPUs = runtime.GOMAXPROCS(0)
-	}
 	n := &Node{
-		opts: opts, started: time.Now(), data: data, names: event.NewNames(), systemd: newSystemd(),
+		opts: opts, cpus: runtime.GOMAXPROCS(0), started: time.Now(), data: data, names: event.NewNames(), systemd: newSystemd(),
 		opened: make(chan struct{}), ready: make(chan struct{}),
 	}
 	n.current.Store(c)
@@ -185,7 +183,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 		return err
 	}
 	n.openTrail()
-	meter := load.New(n.opts.CPUs, n.connections)
+	meter := load.New(n.cpus, n.connections)
 	parts := watch.Parts{Gauge: n.gauge, Findings: n.findings, Load: func(now time.Time) gauge.Load { return n.measure(meter, now) }}
 	if n.trail != nil {
 		parts.Log = n.trail
@@ -208,7 +206,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 	n.moves = n.openMoves()
 	n.server = serve.New(n.answers(c), n.names, n.moves, streamed)
 	n.moves.server = n.server
-	n.zones = &zones{server: n.server, findings: n.findings, log: n.opts.Log, node: c.Node, published: n.moves.room.Published, cpus: n.opts.CPUs, all: map[string]*primary{}}
+	n.zones = &zones{server: n.server, findings: n.findings, log: n.opts.Log, node: c.Node, published: n.moves.room.Published, cpus: n.cpus, all: map[string]*primary{}}
 	n.moves.take(moved)
 	n.zones.configure(c.Zones)
 	if err := n.discover(c); err != nil {
@@ -258,7 +256,7 @@ func (n *Node) workers() int {
 	if n.conf().Listen.Workers > 0 {
 		return n.conf().Listen.Workers
 	}
-	return n.opts.CPUs
+	return n.cpus
 }
 
 // openTrail opens the query log. Without it answers go on: a full disk is no reason to stop.

@@ -66,6 +66,9 @@ func (n *Node) tendRecursion(ctx context.Context) {
 	n.work.Go(func() { r.watchClients(ctx, n.findings, n.conf().Node) })
 	n.work.Go(func() { r.endNegatives(ctx) })
 	n.work.Go(func() { r.root.run(ctx) })
+	if n.opts.SpareProcessors {
+		n.work.Go(func() { n.tendProcessors(ctx) })
+	}
 }
 
 // keepCache restores the cache and then saves it from time to time. Answers do not wait for it.

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -114,19 +113,6 @@ func (s *serveFlags) read() (*config.Config, error) {
 	return c, nil
 }
 
-// processors makes the Go scheduler run more threads at a time than there are CPUs, and returns how many CPUs the process may use. A worker
-// that comes back from a system call needs a free processor; with as many as CPUs all may be taken by loops that resolve,
-// loads of zones and the garbage collector, and it waits until one of them pauses, 10 ms at worst. With more, the kernel
-// decides, which favours who has just slept: beside as many questions for random names the 99th percentile of cached
-// answers fell from 5 ms to 2 ms (bench/resolve.sh attack). GOMAXPROCS in the environment is taken as it is.
-func processors() int {
-	cpus := runtime.GOMAXPROCS(0)
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(2*cpus + 1) // workers, loops, and one for the rest
-	}
-	return cpus
-}
-
 func runServe(args []string, std streams) int {
 	var s serveFlags
 	f := flag.NewFlagSet("anyu serve", flag.ContinueOnError)
@@ -144,7 +130,7 @@ func runServe(args []string, std streams) int {
 	}
 	log := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level}))
 	n, err := node.New(node.Options{
-		CPUs: processors(), Read: s.read, NoLimits: s.noLimits, NoQueryLog: s.noQueryLog, Lab: s.lab, Version: fullVersion(), Log: log, Out: std.out,
+		SpareProcessors: os.Getenv("GOMAXPROCS") == "", Read: s.read, NoLimits: s.noLimits, NoQueryLog: s.noQueryLog, Lab: s.lab, Version: fullVersion(), Log: log, Out: std.out,
 	})
 	if err != nil {
 		return fail(std, err)
