@@ -3,6 +3,7 @@ package resolve
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 
 	"anyu/dns/message"
 	"anyu/dns/wire"
@@ -118,12 +119,12 @@ func (c *Config) hinted(a netip.Addr) bool {
 	return false
 }
 
-// zoneFor returns the closest configured zone at or above a name, or nil.
-func (c *Config) zoneFor(name wire.Name) *Zone {
+// zoneFor returns the closest configured zone at or above a name but those passed over, or nil.
+func (c *Config) zoneFor(name wire.Name, passed ...*Zone) *Zone {
 	var best *Zone
 	for i := range c.Zones {
 		z := &c.Zones[i]
-		if name.IsSubdomainOf(z.Name) && (best == nil || len(z.Name) > len(best.Name)) {
+		if name.IsSubdomainOf(z.Name) && (best == nil || len(z.Name) > len(best.Name)) && !slices.Contains(passed, z) {
 			best = z
 		}
 	}

@@ -36,18 +36,14 @@ type nameServer struct {
 
 const noEnd = int64(1) << 40
 
-// closest finds the zone nearest to a name whose servers are known: RFC 1034, Section 5.3.3, step 2.
-func (t *task) closest(q message.Question, not ...*Zone) (*zoneCut, *failed) {
+// closest finds the zone nearest to a name whose servers are known: RFC 1034, Section 5.3.3, step 2. passed are configured zones whose servers
+// have failed.
+func (t *task) closest(q message.Question, passed ...*Zone) (*zoneCut, *failed) {
 	name := q.Name
 	if q.Type == wire.TypeDS && len(name) > 1 {
 		name = name.Parent() // RFC 4035, Section 4.2: the parent's servers have it
 	}
-	conf := t.config.zoneFor(name)
-	for _, z := range not {
-		if conf == z {
-			conf = nil
-		}
-	}
+	conf := t.config.zoneFor(name, passed...)
 	if conf != nil && conf.Forward {
 		return t.configured(conf), nil
 	}
@@ -254,12 +250,12 @@ func (d *zoneCut) usable() bool {
 }
 
 // follow goes down to the zone that a reply refers to: RFC 1034, Section 5.3.3, step 4b.
-// failed is a configured zone that is passed over, because its servers have failed.
-func (t *task) follow(d *zoneCut, r *reply, failed *Zone) *zoneCut {
+// passed are configured zones that are passed over, because their servers have failed.
+func (t *task) follow(d *zoneCut, r *reply, passed []*Zone) *zoneCut {
 	ns := referral(r)
 	t.note(Step{Kind: StepReferral, Zone: ns.Name, Text: namesOf(ns)})
 	t.keepDS(d, r, ns)
-	if conf := t.config.zoneFor(ns.Name); conf != nil && conf.Name.Equal(ns.Name) && conf != d.conf && conf != failed {
+	if conf := t.config.zoneFor(ns.Name, passed...); conf != nil && conf.Name.Equal(ns.Name) && conf != d.conf {
 		return t.configured(conf)
 	}
 	if t.config.Local != nil {

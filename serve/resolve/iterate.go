@@ -40,7 +40,7 @@ func (t *task) iterate(q message.Question, avoid []server) (*reply, *failed) {
 	}
 	m := minimiser{on: t.config.Minimise && !d.recursive, q: q}
 	sends := t.spent.sends
-	var passed *Zone // a configured zone whose servers have failed
+	var passed []*Zone // configured zones whose servers have failed
 	for range MaxReferrals {
 		if t.spent.sends-sends > MaxSendsOfLink {
 			return nil, &failed{reasonOther, fmt.Sprintf("%d questions did not lead to an answer", MaxSendsOfLink)}
@@ -49,8 +49,8 @@ func (t *task) iterate(q message.Question, avoid []server) (*reply, *failed) {
 		t.note(Step{Kind: StepZone, Question: ask, Zone: d.zone})
 		r, kind, err := t.askZone(d, ask, avoid)
 		if err != nil && d.conf != nil && d.conf.First && err.reason != reasonLimit { // the configured servers fail: as if there were none
-			passed = d.conf
-			if d, err = t.closest(q, passed); err == nil {
+			passed = append(passed, d.conf)
+			if d, err = t.closest(q, passed...); err == nil {
 				m = minimiser{on: t.config.Minimise && !d.recursive, q: q}
 				continue
 			}
