@@ -117,6 +117,8 @@ type Answers struct {
 type Clients struct {
 	// Allow are the prefixes that may ask for our zones. Default: everybody.
 	Allow []netip.Prefix `yaml:"allow"`
+	// Drop are the prefixes that get no reply to anything, whatever the other lists say: for who does not stop asking when refused. Default: none.
+	Drop []netip.Prefix `yaml:"drop"`
 	// Recursion are the prefixes that may ask for recursion, beside loopback. Default: none. An open resolver is a weapon (RFC 5358).
 	Recursion []netip.Prefix `yaml:"recursion"`
 }

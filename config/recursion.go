@@ -69,7 +69,7 @@ type Recursion struct {
 // may use recursion; nothing of it is signed or AD. Targets of aliases are looked up where there is no record for them here. What others' aliases lead to
 // is not looked at.
 type Local struct {
-	// Records in the form of a zone file, names in full, each in quotes: `www.example.com. 300 A 10.0.0.5`. Any type; without a TTL it is 3600. For other types
+	// Records in the form of a zone file, names in full, each in quotes: `www.example.com. 300 A 10.0.0.5`. Any type; without a TTL it is 3600, for an SOA its MINIMUM. For other types
 	// the name has none then (an empty answer); other names are looked up as ever. Default: none.
 	Records []string `yaml:"records"`
 	// Files with such records, as a zone file has them. They are read again with each reload. Default: none.

@@ -35,6 +35,10 @@ func (n *Node) answers(c *config.Config) *serve.Config {
 		Payload: uint16(c.Answers.Payload), NSID: []byte(c.Identity.NSID), Version: c.Identity.Version, Hostname: c.Identity.Hostname,
 		Clients: filter.NewACL(c.Clients.Allow), Keepalive: time.Duration(c.Listen.Idle),
 	}
+	if len(c.Clients.Drop) > 0 {
+		list := filter.NewACL(c.Clients.Drop)
+		s.Ignored = &list
+	}
 	s.NoReasons = !*c.Recursion.Reasons
 	if n.resolver() != nil && !c.Recursion.Off {
 		s.Recursion = n.resolver().settings(c)

@@ -59,16 +59,19 @@ func (w *Worker) local(out []byte, owner wire.Name, v *local.Verdict) int {
 		w.via = event.FromPolicy
 	}
 	switch v.Outcome {
-	case local.Refused:
-		return w.fail(out, wire.Refused, v.Reason, "")
 	case local.Dropped:
 		return listen.Drop
+	case local.Refused:
+		w.rcode = wire.Refused
 	case local.NoName:
 		w.rcode = wire.NXDomain
 	}
 	w.explain(v.Reason, "")
 	kind := filter.Positive
-	if len(v.Sets) == 0 {
+	switch {
+	case w.rcode == wire.Refused:
+		kind = filter.Failure
+	case len(v.Sets) == 0:
 		kind = filter.Negative
 	}
 	if n, limited := w.limited(out, kind, w.q.Name); limited {

@@ -138,6 +138,9 @@ func (w *Worker) options() {
 // answer chooses who answers.
 func (w *Worker) answer(verdict wire.Verdict, out []byte) int {
 	switch {
+	case w.config.Ignored != nil && w.config.Ignored.Contains(w.from.Remote.Addr()):
+		w.via = event.FromPolicy
+		return listen.Drop
 	case verdict == wire.Malformed:
 		return w.fail(out, wire.FormErr, event.NoReason, "")
 	case verdict == wire.Unknown:

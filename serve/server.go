@@ -23,6 +23,8 @@ type Config struct {
 	Version, Hostname string
 	// Clients may ask anything at all; others are refused.
 	Clients filter.ACL
+	// Ignored get no reply; nil: nobody is.
+	Ignored *filter.ACL
 	// Cookies makes server cookies; nil leaves the option away.
 	Cookies *filter.Cookies
 	// Rate limits answers over UDP; nil does not.

@@ -14,7 +14,7 @@ import (
 const maxLine = 4 * 65535
 
 // ParseRecord reads one record as a line of a master file has it, as `www.example. 300 A 192.0.2.1`. Names without a dot at the end are below origin; the
-// owner may not be left out. A TTL may be: it is 3600 then.
+// owner may not be left out. A TTL may be: it is 3600 then, for an SOA its MINIMUM.
 func ParseRecord(text string, origin wire.Name) (Record, error) {
 	if len(text) > maxLine {
 		return Record{}, fmt.Errorf("longer than %d octets", maxLine)

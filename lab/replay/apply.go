@@ -141,9 +141,13 @@ func (m *mapper) answering(o Option, v string) bool {
 	case "access-control":
 		s.Access = append(s.Access, Access{m.prefix(v), o.Args[1]})
 	case "local-zone":
-		s.LocalZones = append(s.LocalZones, LocalZone{m.name(v), o.Args[1]})
-	case "local-data", "local-data-ptr":
-		s.LocalData = true
+		s.LocalZones = append(s.LocalZones, LocalZone{Name: m.name(v), Type: o.Args[1]})
+	case "local-zone-override":
+		s.LocalZones = append(s.LocalZones, LocalZone{Name: m.name(v), Type: o.Args[2], Client: m.prefix(o.Args[1])})
+	case "local-data":
+		s.LocalData = append(s.LocalData, m.localData(v))
+	case "local-data-ptr":
+		s.LocalData = append(s.LocalData, m.localPointer(v))
 	case "serve-expired-client-timeout":
 		s.ExpiredClientTimeout = time.Duration(m.number(v, 31)) * time.Millisecond
 	case "discard-timeout":

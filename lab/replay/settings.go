@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"anyu/dns/wire"
+	"anyu/serve/local"
 	"anyu/serve/validate"
 )
 
@@ -67,7 +68,7 @@ type Settings struct {
 	Minimal              bool
 	Access               []Access
 	LocalZones           []LocalZone
-	LocalData            bool // there is some
+	LocalData            []local.Record
 	EDE                  bool
 	NSID                 []byte
 	Identity, Version    string
@@ -106,8 +107,9 @@ type Access struct {
 
 // LocalZone is one local zone. Type is Unbound's word.
 type LocalZone struct {
-	Name wire.Name
-	Type string
+	Name   wire.Name
+	Type   string
+	Client netip.Prefix // whom it is for, as local-zone-override says; not valid: everybody
 }
 
 // AuthZone is a zone that is held here.

@@ -12,6 +12,7 @@ import (
 	"anyu/serve/cache"
 	"anyu/serve/exchange"
 	"anyu/serve/listen"
+	"anyu/serve/local"
 	"anyu/serve/nameserver"
 	"anyu/serve/pending"
 	"anyu/serve/resolve"
@@ -95,8 +96,12 @@ func (x *Subject) serve(rc *resolve.Config) error {
 	if err != nil {
 		return err
 	}
-	c := &serve.Config{Payload: 4096, NSID: s.NSID, Clients: everybody, NoReasons: !s.EDE, Version: identity(s.Version, s.HideVersion), Hostname: identity(s.Identity, s.HideIdentity),
-		Recursion: &serve.Recursion{Allow: allowed.recurse, Snoop: allowed.snoop, Open: open(s), Cache: x.cache, Resolver: x}}
+	own, err := localData(s)
+	if err != nil {
+		return err
+	}
+	c := &serve.Config{Payload: 4096, NSID: s.NSID, Clients: everybody, Ignored: allowed.ignored, NoReasons: !s.EDE, Version: identity(s.Version, s.HideVersion), Hostname: identity(s.Identity, s.HideIdentity),
+		Recursion: &serve.Recursion{Allow: allowed.recurse, Snoop: allowed.snoop, Open: open(s), Local: local.New(own, nil), Cache: x.cache, Resolver: x}}
 	x.server = serve.New(c, event.NewNames(), nil, nil)
 	x.worker, x.finisher = x.server.NewWorker(nil, 0), x.server.NewWorker(nil, 0)
 	return x.zones(rc)

@@ -99,6 +99,7 @@ func staleAfter(s *Settings) time.Duration {
 // permitted is who may use recursion.
 type permitted struct {
 	recurse filter.ACL
+	ignored *filter.ACL
 	snoop   bool
 }
 
@@ -108,7 +109,7 @@ func access(s *Settings) (everybody filter.ACL, p permitted, err error) {
 		loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 		return filter.NewACL(loopback), permitted{recurse: filter.NewACL(loopback)}, nil
 	}
-	var ask, recurse []netip.Prefix
+	var ask, recurse, ignored []netip.Prefix
 	loopback := true
 	for _, a := range s.Access {
 		switch a.Action {
@@ -117,7 +118,12 @@ func access(s *Settings) (everybody filter.ACL, p permitted, err error) {
 		case "allow_snoop":
 			ask, recurse, p.snoop = append(ask, a.Prefix), append(recurse, a.Prefix), true
 		case "refuse_non_local":
+			if len(s.LocalData)+len(s.LocalZones) > 0 {
+				return everybody, p, notModelled("access")
+			}
 			ask = append(ask, a.Prefix)
+		case "deny":
+			ignored = append(ignored, a.Prefix)
 		case "refuse":
 			loopback = loopback && !a.Prefix.Contains(netip.MustParseAddr("127.0.0.1"))
 		default:
@@ -128,14 +134,19 @@ func access(s *Settings) (everybody filter.ACL, p permitted, err error) {
 		l := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 		ask, recurse = append(ask, l...), append(recurse, l...)
 	}
-	p.recurse = filter.NewACL(less(recurse, s.Access, false))
-	return filter.NewACL(less(ask, s.Access, true)), p, nil
+	if len(ignored) > 0 {
+		list := filter.NewACL(less(ignored, s.Access, func(action string) bool { return action != "deny" }))
+		p.ignored = &list
+	}
+	refused := func(action string) bool { return action == "refuse" }
+	p.recurse = filter.NewACL(less(recurse, s.Access, func(action string) bool { return refused(action) || action == "refuse_non_local" }))
+	return filter.NewACL(less(ask, s.Access, refused)), p, nil
 }
 
-// less is a list without what narrower prefixes refuse, to ask at all or to recurse: the narrowest prefix decides.
-func less(list []netip.Prefix, rules []Access, ask bool) []netip.Prefix {
+// less is a list without the narrower prefixes of which other is true: the narrowest prefix decides.
+func less(list []netip.Prefix, rules []Access, other func(action string) bool) []netip.Prefix {
 	for _, r := range rules {
-		if r.Action != "refuse" && (ask || r.Action != "refuse_non_local") {
+		if !other(r.Action) {
 			continue
 		}
 		var rest []netip.Prefix
@@ -172,20 +183,12 @@ func (x *Subject) zones(rc *resolve.Config) error {
 	if s.ResponsePolicy {
 		return notModelled("rpz")
 	}
-	if s.LocalData || slices.ContainsFunc(s.LocalZones, func(z LocalZone) bool { return !z.open() }) {
-		return notModelled("local-zones")
-	}
 	for _, z := range s.Zones {
 		if err := x.hold(z); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// open tells whether names in the zone are looked up as those of any other. Without data of its own a transparent zone does nothing else.
-func (z LocalZone) open() bool {
-	return z.Type == "nodefault" || z.Type == "transparent" || z.Type == "typetransparent"
 }
 
 // open are the names that zones which are always there give way to: zones with configured servers or a trust anchor, and what is said to be open.
