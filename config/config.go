@@ -187,7 +187,8 @@ type Zone struct {
 	// Catalog makes this a catalog zone (RFC 9432): its members are served as secondaries of the same primaries, to
 	// those who may ask for the catalog.
 	Catalog bool `yaml:"catalog"`
-	// ZONEMD says what a digest means (RFC 8976): off, check (default: a wrong digest is refused, a missing one accepted) or require.
+	// ZONEMD says what a digest means (RFC 8976): off, check (default: a wrong digest is refused, a missing one, or one of an unknown algorithm,
+	// accepted) or require.
 	ZONEMD string `yaml:"zonemd"`
 }
 

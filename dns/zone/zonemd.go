@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"strings"
 
 	"anyu/dns/wire"
 )
@@ -136,9 +137,16 @@ const (
 	ZONEMDVerified
 	// ZONEMDFailed: there are records and none matches.
 	ZONEMDFailed
+	// ZONEMDUnsupported: there are records, and all are of schemes or algorithms that are not known here. That verifies nothing (RFC 8976, Section 4,
+	// step 4), and it is no sign of a change either: else no zone could go over to a new algorithm.
+	ZONEMDUnsupported
 )
 
-func (v Verdict) String() string { return [...]string{"absent", "verified", "failed"}[v] }
+var errUnsupported = errors.New("not supported")
+
+func (v Verdict) String() string {
+	return [...]string{"absent", "verified", "failed", "unsupported"}[v]
+}
 
 // CheckZONEMD verifies the digest of the zone (RFC 8976, Section 4) and gives the reason. It does not check the signature of
 // the ZONEMD records: in a signed zone that is to be done before (Section 4, step 2).
@@ -147,30 +155,31 @@ func (z *Zone) CheckZONEMD() (Verdict, string) {
 	if !ok {
 		return ZONEMDAbsent, "no ZONEMD record at the apex"
 	}
-	reason := ""
+	var reasons []string
+	verdict := ZONEMDUnsupported
 	for it := set.Iter(); it.Next(); {
-		why := z.checkDigest(set, it.RData())
-		if why == "" {
+		err := z.checkDigest(set, it.RData())
+		if err == nil {
 			return ZONEMDVerified, ""
 		}
-		if reason != "" {
-			reason += "; "
+		if !errors.Is(err, errUnsupported) {
+			verdict = ZONEMDFailed
 		}
-		reason += why
+		reasons = append(reasons, err.Error())
 	}
-	return ZONEMDFailed, reason
+	return verdict, strings.Join(reasons, "; ")
 }
 
-// checkDigest says why one record does not verify the zone, "" if it does. r has at least 6 octets.
-func (z *Zone) checkDigest(set RRset, r []byte) string {
+// checkDigest says why one record does not verify the zone, nil if it does. r has at least 6 octets.
+func (z *Zone) checkDigest(set RRset, r []byte) error {
 	serial, scheme, alg, digest := binary.BigEndian.Uint32(r), r[4], r[5], r[6:]
 	// RFC 8976, Section 4, step 4.a: the serial is that of the SOA.
 	if serial != z.serial {
-		return fmt.Sprintf("its serial %d is not that of the SOA, %d", serial, z.serial)
+		return fmt.Errorf("its serial %d is not that of the SOA, %d", serial, z.serial)
 	}
 	want, err := z.digestFor(scheme, alg, digest)
 	if err != nil {
-		return err.Error()
+		return err
 	}
 	// RFC 8976, Section 4, step 4: scheme and algorithm must be unique among the records.
 	same := 0
@@ -180,23 +189,23 @@ func (z *Zone) checkDigest(set RRset, r []byte) string {
 		}
 	}
 	if same > 1 {
-		return fmt.Sprintf("%d records have scheme %d and algorithm %d", same, scheme, alg)
+		return fmt.Errorf("%d records have scheme %d and algorithm %d", same, scheme, alg)
 	}
 	if !bytes.Equal(want, digest) {
-		return fmt.Sprintf("the digest of scheme %d, algorithm %d does not match the zone", scheme, alg)
+		return fmt.Errorf("the digest of scheme %d, algorithm %d does not match the zone", scheme, alg)
 	}
-	return ""
+	return nil
 }
 
 // digestFor computes the digest that a record is to have, if its form is right.
 func (z *Zone) digestFor(scheme, alg uint8, digest []byte) ([]byte, error) {
 	if scheme != SchemeSimple {
-		return nil, fmt.Errorf("scheme %d is not supported", scheme)
+		return nil, fmt.Errorf("scheme %d is %w", scheme, errUnsupported)
 	}
 	size := map[uint8]int{DigestSHA384: 48, DigestSHA512: 64}[alg]
 	switch {
 	case size == 0:
-		return nil, fmt.Errorf("hash algorithm %d is not supported", alg)
+		return nil, fmt.Errorf("hash algorithm %d is %w", alg, errUnsupported)
 	case len(digest) < 12: // RFC 8976, Section 2.2.4
 		return nil, fmt.Errorf("a digest of %d octets is too short", len(digest))
 	case len(digest) != size: // RFC 8976, Section 5.3
