@@ -31,7 +31,7 @@ type signing struct {
 	keys      []uint64
 	revoked   map[uint64]bool
 	bad       map[string]bool
-	many      map[string]int // how many of something: impostors, signatures, ds
+	many      map[string]int // how many of something: impostors, signatures, ds, extra (keys that sign nothing)
 	first     int64
 	last      int64
 	keyring   *internet.Keys
@@ -70,6 +70,14 @@ func (s *signing) impostors(apex wire.Name) (list []signKey) {
 	for i := range s.many["impostors"] {
 		rdata, sign := s.keyring.Impostor(tag, uint64(i+1))
 		list = append(list, signKey{rdata, tag, sign})
+	}
+	return list
+}
+
+// extras are keys that sign nothing, and stand before those that do.
+func (s *signing) extras(apex wire.Name) (list []signKey) {
+	for i := range s.many["extra"] {
+		list = append(list, s.key(apex, uint64(1000+i)))
 	}
 	return list
 }
@@ -131,7 +139,7 @@ func (s *signing) sign(apex wire.Name, list []record) []record {
 		return list
 	}
 	if !s.bad["nokey"] {
-		for _, k := range append(s.allKeys(apex), s.impostors(apex)...) {
+		for _, k := range slices.Concat(s.extras(apex), s.allKeys(apex), s.impostors(apex)) {
 			list = append(list, record{apex, wire.TypeDNSKEY, 3600, k.rdata})
 		}
 	}

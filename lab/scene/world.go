@@ -173,7 +173,7 @@ func (w *world) signingOf(p place) *signing {
 			s.first = begin.Add(48 * time.Hour).Unix()
 		case "bad":
 			s.bad[value] = true
-		case "impostors", "signatures", "ds":
+		case "impostors", "signatures", "ds", "extra":
 			s.many[key] = n
 		}
 	}

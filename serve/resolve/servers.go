@@ -25,7 +25,7 @@ type attempt struct {
 	kind     kind
 	last     string // what went wrong last
 	silent   bool   // all that went wrong is silence
-	full     bool   // a server was not asked, because too many questions to it were under way
+	full     bool   // a limit of our own kept a server from being asked
 	began    int64
 }
 
@@ -430,7 +430,11 @@ func (t *task) moreAddresses(a *attempt) bool {
 		if n.looked || len(n.name) == 0 {
 			continue
 		}
-		if d.looked >= MaxTargets || d.lost >= MaxTargetsFailed || t.spent.targets >= MaxTargetsOfTask || t.depth >= MaxDepth {
+		if d.looked >= MaxTargets || d.lost >= MaxTargetsFailed {
+			return false
+		}
+		if t.spent.targets >= MaxTargetsOfTask || t.depth >= MaxDepth {
+			a.full, a.last = true, fmt.Sprintf("addresses of more than %d other name servers are needed on the way", t.spent.targets)
 			return false
 		}
 		n.looked = true
