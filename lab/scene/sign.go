@@ -74,10 +74,13 @@ func (s *signing) impostors(apex wire.Name) (list []signKey) {
 	return list
 }
 
-// extras are keys that sign nothing, and stand before those that do.
+// extras are keys that sign nothing, and stand before the one that does in the order in which servers give the RRset.
 func (s *signing) extras(apex wire.Name) (list []signKey) {
-	for i := range s.many["extra"] {
-		list = append(list, s.key(apex, uint64(1000+i)))
+	first := s.key(apex, s.keys[0]).rdata
+	for seed := uint64(1000); len(list) < s.many["extra"]; seed++ {
+		if k := s.key(apex, seed); bytes.Compare(k.rdata, first) < 0 {
+			list = append(list, k)
+		}
 	}
 	return list
 }
