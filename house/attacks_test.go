@@ -11,7 +11,10 @@ import (
 	"anyu/house/corpora"
 )
 
-// Every test that docs/attacks.md names as proof of a bound exists, and so does every borrowed scenario.
+// shows finds a scenario or a test of our own in a row.
+var shows = regexp.MustCompile("`(?:\\w+#\\w+|(?:Test|Fuzz)\\w+)`|lab/replay/testdata/own/\\w+\\.rpl")
+
+// Every test that docs/attacks.md names as proof of a bound exists, and so does every borrowed scenario; and each row has a scenario or a test.
 func TestAttacks_nameWhatShowsThem(t *testing.T) {
 	text, err := os.ReadFile("../docs/attacks.md")
 	if err != nil {
@@ -21,6 +24,11 @@ func TestAttacks_nameWhatShowsThem(t *testing.T) {
 	for _, m := range regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(string(text), -1) {
 		if !have[m[1]] {
 			t.Errorf("%s is not to be found", m[1])
+		}
+	}
+	for row := range strings.Lines(string(text)) {
+		if cells := strings.Split(row, "|"); len(cells) > 6 && !strings.HasPrefix(row, "| attack |") && !strings.HasPrefix(row, "|---") && !shows.MatchString(row) {
+			t.Errorf("docs/attacks.md: nothing of ours shows the bound on %s", cells[1])
 		}
 	}
 	root := corpora.Path(t, "rpl")

@@ -2,6 +2,7 @@ package message_test
 
 import (
 	"bytes"
+	"runtime"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -89,6 +90,35 @@ func TestParse_boundsRecords(t *testing.T) {
 		t.Fatal(err)
 	} else if _, err := message.Parse(b); err == nil {
 		t.Error("an RRset of any size is taken")
+	}
+}
+
+// CVE-2026-41292: of thousands of options the first ones are kept.
+func TestParse_boundsOptions(t *testing.T) {
+	q := &dns.Msg{}
+	q.SetEdns0(1232, false)
+	for i := range 3000 {
+		q.IsEdns0().Option = append(q.IsEdns0().Option, &dns.EDNS0_LOCAL{Code: uint16(65001 + i%500), Data: []byte{1}})
+	}
+	if got := len(parse(t, q).EDNS.Options); got != 20 {
+		t.Errorf("%d options are kept", got)
+	}
+}
+
+// Memory is taken for records that are there, whatever the header says of their number.
+func TestParse_takesMemoryForWhatIsThere(t *testing.T) {
+	b := []byte{0, 0, 0x80, 0, 0, 0, 0x07, 0xff, 0, 0, 0, 0} // 2,047 answers
+	const rounds = 100
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range rounds {
+		if _, err := message.Parse(b); err == nil {
+			t.Fatal("records that are not there were believed")
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if got := (after.TotalAlloc - before.TotalAlloc) / rounds; got > 4096 {
+		t.Errorf("a message of %d octets took %d octets of memory", len(b), got)
 	}
 }
 
