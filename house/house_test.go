@@ -44,7 +44,7 @@ anyu/house:
 
 // pure rooms take sockets, files, clock and randomness as arguments, or not at all.
 var pure = []string{"anyu/dns/wire", "anyu/dns/tsig", "anyu/dns/dnssec", "anyu/dns/message", "anyu/event", "anyu/serve/filter", "anyu/serve/fast",
-	"anyu/serve/authority", "anyu/serve/reply", "anyu/dns/denial", "anyu/serve/cache", "anyu/serve/nameserver", "anyu/serve/validate", "anyu/serve/resolve", "anyu/serve/pending", "anyu/serve/exchange", "anyu/serve/health", "anyu/serve/local", "anyu/watch/gauge", "anyu/watch/detect"}
+	"anyu/serve/authority", "anyu/serve/reply", "anyu/dns/denial", "anyu/serve/cache", "anyu/serve/nameserver", "anyu/serve/validate", "anyu/serve/resolve", "anyu/serve/pending", "anyu/serve/exchange", "anyu/serve/health", "anyu/serve/local", "anyu/watch/gauge", "anyu/watch/detect", "anyu/lab/scene"}
 
 var impure = []string{"net", "os", "os/exec", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "syscall", "golang.org/x/sys/unix"}
 
@@ -103,6 +103,32 @@ func TestImports_followTheRules(t *testing.T) {
 			if slices.Contains(pure, p.ImportPath) && slices.Contains(impure, imported) {
 				t.Errorf("%s is pure and imports %s", p.ImportPath, imported)
 			}
+		}
+	}
+}
+
+// The clock is no import of its own: what reads it, or waits for it, is looked for in the code. A scenario with seconds of simulated time must not be
+// able to wait for one of them, and an engine that reads the clock cannot be driven by a scenario.
+func TestPure_noneReadsTheClock(t *testing.T) {
+	clock := []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}
+	for _, p := range packages(t) {
+		if !slices.Contains(pure, p.ImportPath) {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			files := token.NewFileSet()
+			f, err := parser.ParseFile(files, filepath.Join(p.Dir, name), nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains(clock, s.Sel.Name) {
+						t.Errorf("%v: time.%s in a pure room", files.Position(s.Pos()), s.Sel.Name)
+					}
+				}
+				return true
+			})
 		}
 	}
 }
