@@ -250,6 +250,9 @@ func (w *Worker) resolved(a *resolve.Answer, out []byte) int {
 	}
 	h := wire.Header{ID: w.q.ID, Flags: w.replyFlags(a.Rcode, security), QD: 1,
 		AN: uint16(b.Count(wire.Answers)), NS: uint16(b.Count(wire.Authorities)), AR: uint16(b.Count(wire.Additionals))}
+	if w.aliases > 0 && a.Rcode != wire.ServFail {
+		h.Flags |= wire.FlagAA // RFC 1035, Section 4.1.1: it is about the first owner name
+	}
 	switch {
 	case !whole:
 		h.Flags |= wire.FlagTC
@@ -266,7 +269,7 @@ func (w *Worker) records(a *resolve.Answer, out []byte) (whole bool) {
 	b.Reset(out[:w.limit:len(out)])
 	b.Question(w.q.Name, w.q.Type, w.q.Class)
 	b.Reserve(w.opt.Size())
-	if !w.putAliases() {
+	if a.Rcode != wire.ServFail && !w.putAliases() { // a failure is one of the whole
 		return false
 	}
 	for _, section := range []struct {

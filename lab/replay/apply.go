@@ -95,7 +95,7 @@ func (m *mapper) server(o Option) bool {
 		*n = int(m.number(v, 31))
 		return true
 	}
-	return m.resolving(o, v) || m.answering(o, v)
+	return m.resolving(o, v) || m.answering(o, v) || m.tags(o, v)
 }
 
 // resolving maps what concerns asking and believing.

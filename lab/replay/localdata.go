@@ -47,6 +47,9 @@ func localData(s *Settings) (c local.Config, err error) {
 	slices.SortStableFunc(zones, func(a, b LocalZone) int { return b.Client.Bits() - a.Client.Bits() })
 	within := make(map[string][]local.Record)
 	for _, r := range s.LocalData {
+		if r.Type == wire.TypeCNAME && wire.Name(r.RData).IsWildcard() {
+			return c, notModelled("local-alias")
+		}
 		z := enclosing(zones, r.Owner)
 		if z == nil {
 			c.Records = append(c.Records, r)
@@ -55,7 +58,16 @@ func localData(s *Settings) (c local.Config, err error) {
 		within[string(z.Name.AppendLower(nil))] = append(within[string(z.Name.AppendLower(nil))], r)
 	}
 	for _, z := range zones {
-		c.Rules = append(c.Rules, z.rules(actions[z.Type], within[string(z.Name.AppendLower(nil))])...)
+		records := within[string(z.Name.AppendLower(nil))]
+		if !s.tagged(z.Name) {
+			c.Rules = append(c.Rules, z.rules(actions[z.Type], records)...)
+			continue
+		}
+		list, err := s.taggedRules(z, records)
+		if err != nil {
+			return c, err
+		}
+		c.Rules = append(c.Rules, list...)
 	}
 	return c, nil
 }

@@ -69,6 +69,7 @@ type Settings struct {
 	Access               []Access
 	LocalZones           []LocalZone
 	LocalData            []local.Record
+	LocalTags            []LocalTag
 	EDE                  bool
 	NSID                 []byte
 	Identity, Version    string
@@ -110,6 +111,15 @@ type LocalZone struct {
 	Name   wire.Name
 	Type   string
 	Client netip.Prefix // whom it is for, as local-zone-override says; not valid: everybody
+}
+
+// LocalTag joins local zones and clients by a word: a zone that has it is for clients that have it. Action and Data are what these get instead.
+type LocalTag struct {
+	Word   string
+	Zone   wire.Name    // that has it; nil: Client has
+	Client netip.Prefix // that has it
+	Action string       // of access-control-tag-action
+	Data   string       // of access-control-tag-data: type and RDATA
 }
 
 // AuthZone is a zone that is held here.
