@@ -465,13 +465,13 @@ func TestEncrypted_isPaddedAndNotMixed(t *testing.T) {
 func TestStream_garbageEndsTheExchange(t *testing.T) {
 	x := begin(t, nil, func(a *resolve.Ask) { a.Stream = true })
 	x.hear(exchange.Done, set(x.short(0), 7, 9)) // records that are not there
-	if k := x.Outcome().Kind; k != resolve.Refused {
+	if k := x.Outcome().Kind; k != resolve.Unreadable {
 		t.Errorf("kind %d", k)
 	}
 	x = begin(t, nil, func(a *resolve.Ask) { a.Stream = true })
 	x.hear(exchange.Wait, set(x.reply(), 0, ^x.Message()[0])) // somebody else's
 	x.hear(exchange.Done, set(x.reply(), 13, 'x'))            // another question
-	if k := x.Outcome().Kind; k != resolve.Refused {
+	if k := x.Outcome().Kind; k != resolve.Unreadable {
 		t.Errorf("kind %d", k)
 	}
 }

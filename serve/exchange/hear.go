@@ -94,7 +94,7 @@ func (x *Exchange) unreadable(now int64, msg []byte) Action {
 func (x *Exchange) mismatch(now int64) Action {
 	if x.stream {
 		x.foreign++
-		return x.end(resolve.Outcome{Kind: resolve.Refused})
+		return x.end(resolve.Outcome{Kind: resolve.Unreadable})
 	}
 	return x.foreignMessage(now)
 }

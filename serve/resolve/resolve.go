@@ -81,6 +81,7 @@ const (
 	Unreachable      // the network says that the server cannot be reached; nothing was sent
 	Refused          // the host is there, but the port is closed, or the connection was before a reply came
 	Held             // not sent: the server is down, and somebody else is finding out whether it is back
+	Unreadable       // over a stream came what is not the reply, or cannot be read
 	Full             // not sent: as many questions to the server are under way as may be, and it did not answer some of them in time
 )
 

@@ -149,7 +149,7 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	epoch := t.e.Cache.Epoch()
 	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: s.stream || state.TCPOnly, SameCase: t.config.SameCase, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout, Until: t.until(a)})
 	t.count(d, -1)
-	if state.TCPOnly && (out.Kind == TimedOut || out.Kind == Refused) {
+	if state.TCPOnly && (out.Kind == TimedOut || out.Kind == Refused || out.Kind == Unreadable) {
 		t.e.Servers.SetTCPOnly(s.Addr, false, t.e.now)
 	}
 	step := Step{Kind: StepAsk, Zone: d.zone, Question: a.q, Server: s.Addr, RTT: out.RTT}
@@ -173,6 +173,12 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 		a.tried[n].bad = true
 		a.last = fmt.Sprintf("%s refused the connection or the datagram", s.Addr)
 		step.Text = "refused"
+		t.note(step)
+		return nil, 0, false
+	case Unreadable: // said of this question, and not of the server: it may serve other zones than the one whose owner made it say so
+		a.tried[n].bad, a.silent = true, false
+		a.last = fmt.Sprintf("%s sent what is no reply, or cannot be read", s.Addr)
+		step.Text = "sent what is no reply, or cannot be read"
 		t.note(step)
 		return nil, 0, false
 	case Held:
