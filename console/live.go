@@ -91,9 +91,9 @@ func send(w http.ResponseWriter, out *http.ResponseController, u *update) error 
 	return out.Flush()
 }
 
-// changed leaves out what the page has already.
+// changed leaves out what the page has already. What is left may be nothing, but never nil: the script goes through a list, and JSON would say null.
 func changed(parts []part, sent map[string]string) []part {
-	var out []part
+	out := []part{}
 	for _, one := range parts {
 		if sent[one.ID] != one.HTML {
 			sent[one.ID] = one.HTML
