@@ -15,7 +15,10 @@ const (
 	clientSlots = 8 // a line
 
 	tagShift = 48
-	timeMask = 1<<tagShift - 1
+	timeMask = 1<<tagShift - 1 // of times, which begin anew after nine years
+
+	// clockSlack is how far, in microseconds, the time of one worker may be behind that of another.
+	clockSlack = 1_000_000
 
 	// offenders is how many prefixes over the limit are counted by name, for people.
 	offenders = 64
@@ -97,11 +100,14 @@ func (c *Clients) Allow(from netip.Addr, proved bool, now int64) Verdict {
 // spend takes the place of a prefix in its line and moves the time until when it has paid.
 func (c *Clients) spend(line *clientLine, tag, now uint64) bool {
 	for {
-		at, old := line.find(tag)
+		at, old := line.find(tag, now+c.slack+clockSlack)
 		due := now
 		if old>>tagShift == tag {
 			// Not before now: what was not used is lost but for the burst. Workers count their batches out of order, so now may be a little less.
-			due = max(now, old&timeMask)
+			// What lies further ahead was written before the clock was set back: holding to it would shut the client out for as long.
+			if owed := (old - now) & timeMask; owed <= c.slack+clockSlack {
+				due += owed
+			}
 		}
 		due += c.interval
 		if due > now+c.slack {
@@ -113,17 +119,22 @@ func (c *Clients) spend(line *clientLine, tag, now uint64) bool {
 	}
 }
 
-// find returns the place of a tag, or that of who has been quiet for longest.
-func (l *clientLine) find(tag uint64) (at *atomic.Uint64, old uint64) {
-	least := uint64(timeMask)
-	at = &l[0]
+// find returns the place of a tag, or that of who has been quiet for longest. No time in use is past latest: one that is was written before the
+// clock was set back, and counts as old.
+func (l *clientLine) find(tag, latest uint64) (at *atomic.Uint64, old uint64) {
+	most := uint64(0)
+	at, old = &l[0], l[0].Load()
 	for i := range l {
 		v := l[i].Load()
 		if v>>tagShift == tag {
 			return &l[i], v
 		}
-		if v&timeMask <= least {
-			least, at, old = v&timeMask, &l[i], v
+		age := (latest - v) & timeMask
+		if v == 0 {
+			age = timeMask
+		}
+		if age >= most {
+			most, at, old = age, &l[i], v
 		}
 	}
 	return at, old

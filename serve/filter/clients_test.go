@@ -43,6 +43,35 @@ func TestClients_burstThenRate(t *testing.T) {
 	}
 }
 
+// A clock that is set back shuts nobody out, neither does the end of the nine years after which times begin anew.
+func TestClients_standsAClockThatIsSetBack(t *testing.T) {
+	const year = 365 * 24 * 3600 * second
+	for _, x := range []struct{ before, after int64 }{
+		{1_800_000_000 * second, 1_800_000_000*second - 3600*second},
+		{1_800_000_000 * second, 1_800_000_000*second - 8*year},
+		{7<<48*1000 - second, 7 << 48 * 1000},
+	} {
+		c := newClients(nil)
+		flood := func(now int64) (passed int) {
+			for range 100 {
+				if c.Allow(netip.MustParseAddr("192.0.2.1"), false, now) == filter.Within {
+					passed++
+				}
+			}
+			return passed
+		}
+		if n := flood(x.before); n != 20 {
+			t.Errorf("before: %d passed", n)
+		}
+		if n := flood(x.after); n < 8 || n > 20 {
+			t.Errorf("from %d to %d: %d passed", x.before, x.after, n)
+		}
+		if n := flood(x.after + 100*second); n != 20 {
+			t.Errorf("100 seconds after %d: %d passed", x.after, n)
+		}
+	}
+}
+
 // One prefix is one client; others, and the exempt, are not touched.
 func TestClients_countsByPrefix(t *testing.T) {
 	c := newClients(func(c *filter.ClientsConfig) {
