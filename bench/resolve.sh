@@ -216,7 +216,7 @@ cold() {
 
 rate=5000
 # The asker that measures goes before the lab and the attacker on their core, so that it measures the resolver and not their turns.
-asker() { client chrt -f 10 "$tmp/asker" -server $ip.1:$port -questions "$tmp/hits.truth" -inflight 400 -rate $rate -rounds 10 -timeout 2s -ad=false | head -1; }
+asker() { client nice -n -15 timeout 60 "$tmp/asker" -server $ip.1:$port -questions "$tmp/hits.truth" -inflight 400 -rate $rate -rounds 10 -timeout 2s -ad=false | head -1; }
 attack() {
   start "$1" || return
   warm
