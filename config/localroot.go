@@ -46,6 +46,9 @@ func ParseRootSource(text string) (s RootSource, err error) {
 		if bad != nil || u.Host == "" {
 			return s, fmt.Errorf("%q is no URL", text)
 		}
+		if u.User != nil { // the text is logged where a source fails
+			return s, fmt.Errorf("https://%s: a name and password in the URL are not supported", u.Host)
+		}
 		if u.Fragment != "" {
 			if s.Address, err = addressAt(u.Fragment, httpsPort); err != nil {
 				return s, err

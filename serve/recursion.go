@@ -56,7 +56,8 @@ func (r *Recursion) opens(name, local wire.Name) bool {
 // forget drops from the cache what zones that come or go make untrue.
 func (r *Recursion) forget(c Change, before *Table) {
 	for _, z := range c.Put {
-		if _, had := before.Get(z.Name); !had && !z.Local {
+		had, is := before.Get(z.Name)
+		if !is && !z.Local || is && had.Allow == nil && z.Allow != nil { // what is cached of a zone that has a list now would go to everybody
 			r.Cache.Flush(z.Name, true)
 		}
 	}

@@ -131,6 +131,9 @@ func (s *Server) Allow(of func(name wire.Name) (list *filter.ACL, ok bool)) {
 	}
 	if len(c.Put) > 0 {
 		s.table.Store(now.with(c))
+		if r := s.config.Load().Recursion; r != nil {
+			r.forget(c, now)
+		}
 	}
 }
 

@@ -103,15 +103,17 @@ func (c *Cache) Restore(r io.Reader, now int64) (int, error) {
 	if c.Epoch() != begun {
 		return 0, errFlushed
 	}
-	return c.adopt(aside), nil
+	return c.adopt(aside, begun), nil
 }
 
 var errFlushed = errors.New("the cache was flushed while it was being restored")
 
 // adopt takes the content of another cache, entry by entry where the number of shards differs.
-func (c *Cache) adopt(from *Cache) int {
+//
+// Nothing is taken when somebody flushed since the epoch begun: adopt's own flush counts it on by one.
+func (c *Cache) adopt(from *Cache, begun uint64) int {
 	c.FlushAll()
-	now := c.Since(c.Epoch())
+	now := c.Since(begun + 1)
 	n := 0
 	for i := range from.shards {
 		f := &from.shards[i]

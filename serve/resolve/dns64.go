@@ -60,6 +60,7 @@ func (t *task) made64(a *Answer, l *cache.Answer, name wire.Name) bool {
 		t.blame(a)
 		return true
 	}
+	a.Expires = min(a.Expires, four.Expires) // also where nothing is made: A that fails now may be there soon
 	set := message.Find(four.Answer, name, wire.TypeA)
 	if set == nil || four.Rcode != wire.NoError {
 		return false
@@ -80,7 +81,6 @@ func (t *task) made64(a *Answer, l *cache.Answer, name wire.Name) bool {
 		a.Rcode, a.Reason, a.Text, a.Expires = wire.NoError, four.Reason, four.Text, four.Expires
 	}
 	a.Security = min(a.Security, four.Security) // Section 5.5: AD is told where what it was made from is secure
-	a.Expires = min(a.Expires, four.Expires)
 	return true
 }
 

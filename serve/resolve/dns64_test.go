@@ -79,3 +79,26 @@ func TestResolve_makesAAAARecords(t *testing.T) {
 		}
 	}
 }
+
+// Where A fails nothing can be made, but that is not so for as long as there is no AAAA record.
+func TestResolve_aFailureOfADoesNotLastAsLongAsTheDenialOfAAAA(t *testing.T) {
+	expires := func(failing bool) int64 {
+		e := engine(func(conf *resolve.Config) { conf.DNS64 = netip.MustParsePrefix("64:ff9b::/96") })
+		a, _ := walk(t, e, "lame.example.", wire.TypeAAAA, func(_ string, q dns.Question) *dns.Msg {
+			m := &dns.Msg{MsgHdr: dns.MsgHdr{Authoritative: true}}
+			if q.Qtype == dns.TypeA && q.Name == "lame.example." && failing {
+				m.Rcode = dns.RcodeServerFailure
+				return m
+			}
+			m.Ns = records(t, ". 600 SOA a. b. 1 2 3 4 600")
+			return m
+		})
+		if a.Rcode != wire.NoError || len(a.Answer) != 0 {
+			t.Fatalf("%+v", a)
+		}
+		return a.Expires
+	}
+	if none, failed := expires(false), expires(true); failed > none-500 {
+		t.Errorf("the answer is kept until %d where A fails, until %d where there is none", failed, none)
+	}
+}
