@@ -36,16 +36,6 @@ func (m *mapper) number(v string, bits int) uint64 {
 	return n
 }
 
-func (m *mapper) size(v string) int64 {
-	factor := int64(1)
-	for i, suffix := range []string{"k", "m", "g"} {
-		if rest, ok := strings.CutSuffix(strings.ToLower(v), suffix); ok {
-			v, factor = rest, 1<<(10*(i+1))
-		}
-	}
-	return int64(m.number(v, 62)) * factor
-}
-
 func (m *mapper) name(v string) wire.Name {
 	n, err := wire.ParseName(v)
 	m.check(err)

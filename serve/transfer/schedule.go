@@ -92,13 +92,6 @@ const (
 	DoExpire
 )
 
-// wish is the next deed: with which primary, or until when to wait.
-type wish struct {
-	do      Deed
-	primary int
-	until   time.Time
-}
-
 // asks is the type of the question.
 func (d Deed) asks() wire.Type {
 	switch d {
