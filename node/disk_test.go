@@ -19,7 +19,7 @@ import (
 func TestRecursion_onAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if runtime.GOOS != "linux" {
-		t.Skip("SKIPPED: a small disk is made with tmpfs, on Linux")
+		t.Skip("SKIPPED: needs tmpfs for a small disk, which is Linux: a full disk is not tried here")
 	}
 	if err := unix.Mount("anyu-test", dir, "tmpfs", 0, "size=2m"); err != nil {
 		t.Skipf("SKIPPED: a small disk needs root and CAP_SYS_ADMIN: %v", err)

@@ -142,12 +142,9 @@ func localState(t *local.Table) LocalState {
 
 // byAnswer sums up what rules of each kind answered; records without a rule are "record".
 func byAnswer(t *local.Table) map[string]uint64 {
-	sums := map[string]uint64{}
+	sums := t.Sums()
 	if t != nil {
 		sums["record"] = t.Answered()
-	}
-	for _, r := range t.Rules() {
-		sums[r.Answer] += r.Answered
 	}
 	return sums
 }

@@ -55,15 +55,14 @@ func (r *Recursion) opens(name, local wire.Name) bool {
 
 // forget drops from the cache what zones that come or go make untrue.
 func (r *Recursion) forget(c Change, before *Table) {
+	gone := slices.Clone(c.Remove)
 	for _, z := range c.Put {
 		had, is := before.Get(z.Name)
 		if !is && !z.Local || is && had.Allow == nil && z.Allow != nil { // what is cached of a zone that has a list now would go to everybody
-			r.Cache.Flush(z.Name, true)
+			gone = append(gone, z.Name)
 		}
 	}
-	for _, name := range c.Remove {
-		r.Cache.Flush(name, true)
-	}
+	r.Cache.FlushZones(gone)
 }
 
 // Deferred is a query whose answer is still to be found.

@@ -11,20 +11,47 @@ import (
 func (c *Cache) Flush(name wire.Name, subtree bool) int {
 	c.epoch.Add(1)
 	lower := wire.Name(name.AppendLower(nil))
-	n := c.denials.flush(lower, subtree)
+	return c.denials.flush(lower, subtree) + c.forgetOwners(func(owner wire.Name) bool {
+		return string(owner) == string(lower) || subtree && owner.IsSubdomainOf(lower)
+	})
+}
+
+// FlushZones is Flush with subtree for many names in one walk: a catalog may bring ten thousand zones at a time.
+func (c *Cache) FlushZones(names []wire.Name) (n int) {
+	if len(names) == 0 {
+		return 0
+	}
+	c.epoch.Add(1)
+	tops := make(map[string]bool, len(names))
+	for _, name := range names {
+		lower := wire.Name(name.AppendLower(nil))
+		tops[string(lower)] = true
+		n += c.denials.flush(lower, true)
+	}
+	return n + c.forgetOwners(func(owner wire.Name) bool {
+		for ; len(owner) > 0 && !tops[string(owner)]; owner = owner.Parent() {
+			if owner.IsRoot() {
+				return false
+			}
+		}
+		return len(owner) > 0
+	})
+}
+
+// forgetOwners forgets the entries of the owners that match says, and all packets, and returns how many there were of the former.
+func (c *Cache) forgetOwners(match func(owner wire.Name) bool) (n int) {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
 		for _, r := range s.rings {
 			for _, seg := range r.queue {
 				s.walk(seg, func(_, _ uint64, slot *atomic.Uint64, e entry) {
-					if e.kind() == kindPacket {
-						s.forget(slot, e)
+					isPacket := e.kind() == kindPacket
+					if !isPacket && !match(keyName(e.key())) {
 						return
 					}
-					owner := keyName(e.key())
-					if string(owner) == string(lower) || subtree && owner.IsSubdomainOf(lower) {
-						s.forget(slot, e)
+					s.forget(slot, e)
+					if !isPacket {
 						n++
 					}
 				})

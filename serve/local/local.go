@@ -374,3 +374,22 @@ func (t *Table) Rules() (list []State) {
 	}
 	return list
 }
+
+// Sums are how many answers rules of each action gave. It makes no list: there may be a million rules, and metrics are read often.
+func (t *Table) Sums() map[string]uint64 {
+	var by [256]uint64
+	var has [256]bool
+	if t != nil {
+		for _, r := range t.ordered {
+			by[r.Action] += r.counted.Load()
+			has[r.Action] = true
+		}
+	}
+	sums := map[string]uint64{}
+	for a, n := range by {
+		if has[a] {
+			sums[Action(a).String()] = n
+		}
+	}
+	return sums
+}

@@ -103,7 +103,8 @@ const maxKeepalive = 2 * time.Minute
 // idle is how long a connection may be without use.
 func (u *upstream) idle() time.Duration {
 	if told := u.told.Load(); told >= 0 {
-		return min(time.Duration(told), maxKeepalive)
+		// A tenth less than was said: told when it left the server, it is older here, and a question must not meet the close.
+		return min(time.Duration(told-told/10), maxKeepalive)
 	}
 	return u.key.idle(&u.streams.config)
 }
