@@ -26,6 +26,10 @@ const (
 	HasReply // the reply message: Flags, Rcode, ReplySize
 	HasZone
 	HasReason
+	HasUpstream // Upstream, UpstreamPort, UpstreamOver: the server whose answer was used. Unknown where the answer was here already
+	HasAsked    // Asked, AskedTime: what was asked of servers for this answer. Unknown where the answer was here already
+	HasSubnet   // Subnet, SubnetBits: the question carried a client subnet (RFC 7871)
+	HasPolicy   // Policy, NoPolicy included
 )
 
 // Transport is how the question travelled.
@@ -122,6 +126,16 @@ type Query struct {
 	From      From
 	Clock     Clock
 	DO        bool
+	Policy    Policy
+
+	Upstream     [16]byte
+	UpstreamPort uint16
+	UpstreamOver Transport
+	Asked        uint16 // questions to servers, tries included
+	AskedTime    int64  // ns that these were waited for
+
+	Subnet     [16]byte
+	SubnetBits uint8 // SOURCE PREFIX-LENGTH, in the family of the address
 
 	Name  []byte // QNAME in wire form, case as asked; nil where there was none
 	Reply []byte // start of the reply, at most ReplyCap octets
@@ -135,6 +149,22 @@ func (q *Query) ClientAddr() netip.Addr { return netip.AddrFrom16(q.Client).Unma
 
 // ServerAddr is the address that was asked, in its own family.
 func (q *Query) ServerAddr() netip.Addr { return netip.AddrFrom16(q.Server).Unmap() }
+
+// UpstreamAddr is the server whose answer was used; not valid where that is unknown.
+func (q *Query) UpstreamAddr() netip.AddrPort {
+	if q.Has&HasUpstream == 0 {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(q.Upstream).Unmap(), q.UpstreamPort)
+}
+
+// SubnetPrefix is the client subnet that the question carried; not valid where there was none.
+func (q *Query) SubnetPrefix() netip.Prefix {
+	if q.Has&HasSubnet == 0 {
+		return netip.Prefix{}
+	}
+	return netip.PrefixFrom(netip.AddrFrom16(q.Subnet).Unmap(), int(q.SubnetBits))
+}
 
 // At is the arrival as a time.
 func (q *Query) At() time.Time { return time.Unix(0, q.Time).UTC() }

@@ -8,7 +8,8 @@ import (
 // Ring carries observations from one worker to one reader without a lock. The writer never waits: an observation that
 // does not fit is dropped and counted. One goroutine may Put, one may Drain.
 //
-// A record is a length (uint32, of everything that follows, a multiple of 8), a fixed header, the name, the reply.
+// A record is a length (uint32, of all of it, a multiple of 8), a fixed header, what only some observations have (the
+// upstream, the client subnet: most are cache hits without), the name, the reply.
 // A record never wraps: where the rest of the buffer is too short, a length of skip tells the reader to start again at 0.
 type Ring struct {
 	buf  []byte
@@ -28,6 +29,9 @@ type Ring struct {
 const (
 	skip       = ^uint32(0)
 	headerSize = 4 + 88
+	// Parts that are there only where Has says so.
+	upstreamSize = 32
+	subnetSize   = 17
 )
 
 // NewRing returns a ring of at least size octets, rounded up to a power of two, 64 KiB at the least.
@@ -56,7 +60,8 @@ func (r *Ring) Put(q *Query) {
 	if len(name) > 255 {
 		name = nil
 	}
-	need := uint64(headerSize+len(name)+len(reply)+7) &^ 7
+	body := headerSize + q.extra()
+	need := uint64(body+len(name)+len(reply)+7) &^ 7
 	head := r.head.Load()
 	at := head & r.mask
 	pad := uint64(0)
@@ -77,13 +82,27 @@ func (r *Ring) Put(q *Query) {
 	rec := r.buf[at : at+need]
 	binary.LittleEndian.PutUint32(rec, uint32(need))
 	q.encode(rec, len(name), len(reply))
-	copy(rec[headerSize:], name)
-	copy(rec[headerSize+len(name):], reply)
+	copy(rec[body:], name)
+	copy(rec[body+len(name):], reply)
 	r.head.Store(head + need)
+}
+
+// extra is the length of the parts that not all observations have.
+func (q *Query) extra() (n int) {
+	if q.Has&(HasUpstream|HasAsked) != 0 {
+		n += upstreamSize
+	}
+	if q.Has&HasSubnet != 0 {
+		n += subnetSize
+	}
+	return n
 }
 
 func (q *Query) encode(b []byte, name, reply int) {
 	le := binary.LittleEndian
+	if q.Has&(HasUpstream|HasAsked|HasSubnet) != 0 {
+		q.encodeExtra(b[headerSize:])
+	}
 	b = b[:headerSize]
 	le.PutUint32(b[4:], uint32(q.Has))
 	le.PutUint32(b[8:], q.Zone)
@@ -110,8 +129,43 @@ func (q *Query) encode(b []byte, name, reply int) {
 		b[87] |= 0x80
 	}
 	b[88] = byte(name)
-	b[89] = 0
+	b[89] = byte(q.Policy)
 	le.PutUint16(b[90:], uint16(reply))
+}
+
+func (q *Query) encodeExtra(b []byte) {
+	le := binary.LittleEndian
+	if q.Has&(HasUpstream|HasAsked) != 0 {
+		copy(b, q.Upstream[:])
+		le.PutUint64(b[16:], uint64(q.AskedTime))
+		le.PutUint16(b[24:], q.UpstreamPort)
+		le.PutUint16(b[26:], q.Asked)
+		le.PutUint32(b[28:], uint32(q.UpstreamOver))
+		b = b[upstreamSize:]
+	}
+	if q.Has&HasSubnet != 0 {
+		copy(b, q.Subnet[:])
+		b[16] = q.SubnetBits
+	}
+}
+
+// decodeExtra leaves no field as the record before had it.
+func (q *Query) decodeExtra(b []byte) {
+	le := binary.LittleEndian
+	if q.Has&(HasUpstream|HasAsked) != 0 {
+		copy(q.Upstream[:], b)
+		q.AskedTime = int64(le.Uint64(b[16:]))
+		q.UpstreamPort, q.Asked, q.UpstreamOver = le.Uint16(b[24:]), le.Uint16(b[26:]), Transport(le.Uint32(b[28:]))
+		b = b[upstreamSize:]
+	} else {
+		q.Upstream, q.AskedTime, q.UpstreamPort, q.Asked, q.UpstreamOver = [16]byte{}, 0, 0, 0, 0
+	}
+	if q.Has&HasSubnet != 0 {
+		copy(q.Subnet[:], b)
+		q.SubnetBits = b[16]
+	} else {
+		q.Subnet, q.SubnetBits = [16]byte{}, 0
+	}
 }
 
 func (q *Query) decode(b []byte) {
@@ -139,13 +193,16 @@ func (q *Query) decode(b []byte) {
 	q.Clock = Clock(b[86] >> 4)
 	q.From = From(b[87] & 0x7F)
 	q.DO = b[87]&0x80 != 0
+	q.Policy = Policy(b[89])
+	q.decodeExtra(b[headerSize:])
 	name, reply := int(b[88]), int(le.Uint16(b[90:]))
+	b = b[headerSize+q.extra():]
 	q.Name, q.Reply = nil, nil
 	if name > 0 {
-		q.Name = b[headerSize : headerSize+name]
+		q.Name = b[:name]
 	}
 	if reply > 0 {
-		q.Reply = b[headerSize+name : headerSize+name+reply]
+		q.Reply = b[name : name+reply]
 	}
 }
 

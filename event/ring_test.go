@@ -10,16 +10,36 @@ import (
 )
 
 func TestRing_keepsEveryField(t *testing.T) {
+	const upstream, subnet = event.HasUpstream | event.HasAsked, event.HasSubnet
+	for _, has := range []event.Known{upstream | subnet, 0, event.HasUpstream, event.HasAsked, subnet} { // none is read as the one before
+		keepsEveryField(t, has)
+	}
+}
+
+func keepsEveryField(t *testing.T, has event.Known) {
+	r := event.NewRing(0)
+	full := event.Query{Has: event.HasUpstream | event.HasAsked | event.HasSubnet, Upstream: [16]byte{3}, Asked: 9, AskedTime: 9, UpstreamPort: 9, UpstreamOver: 4, Subnet: [16]byte{4}, SubnetBits: 9}
+	r.Put(&full)
 	want := event.Query{
-		Has: event.HasClient | event.HasReply, Source: 3, Zone: 70000, Time: 1, Latency: 2,
+		Has: has | event.HasClient | event.HasReply | event.HasPolicy, Source: 3, Zone: 70000, Time: 1, Latency: 2,
 		Client: [16]byte{15: 1}, Server: [16]byte{15: 2}, ClientPort: 53000, ServerPort: 53, ID: 0xBEEF,
 		QueryFlags: 0x0100, Flags: 0x8400, Rcode: 16, Type: 1, Class: 1, Payload: 1232, Reason: event.NoReason,
 		QuerySize: 30, ReplySize: 60, Transport: event.QUIC, From: event.FromCompiled, Clock: event.ClockTap, DO: true,
-		Name: []byte("\x07example\x00"), Reply: []byte("reply"),
+		Policy: event.LocalRedirect, Name: []byte("\x07example\x00"), Reply: []byte("reply"),
 	}
-	r := event.NewRing(0)
+	if has&(event.HasUpstream|event.HasAsked) != 0 {
+		want.Upstream, want.UpstreamPort, want.UpstreamOver, want.Asked, want.AskedTime = [16]byte{15: 9}, 853, event.TLS, 4, 1<<40
+	}
+	if has&event.HasSubnet != 0 {
+		want.Subnet, want.SubnetBits = [16]byte{0x20, 0x01, 0x0d, 0xb8}, 56
+	}
 	r.Put(&want)
+	first := true
 	n := r.Drain(10, func(q *event.Query) {
+		if first {
+			first = false
+			return
+		}
 		got, w := *q, want
 		if !bytes.Equal(got.Name, w.Name) || !bytes.Equal(got.Reply, w.Reply) {
 			t.Errorf("slices: got %q %q", got.Name, got.Reply)
@@ -29,7 +49,7 @@ func TestRing_keepsEveryField(t *testing.T) {
 			t.Errorf("got %+v\nwant %+v", got, w)
 		}
 	})
-	if n != 1 {
+	if n != 2 {
 		t.Fatalf("drained %d", n)
 	}
 }
@@ -66,7 +86,7 @@ func TestRing_losesNothingUncounted(t *testing.T) {
 
 func TestRing_putAllocatesNothing(t *testing.T) {
 	r := event.NewRing(1 << 20)
-	q := event.Query{Name: []byte("\x07example\x00"), Reply: make([]byte, 600)}
+	q := event.Query{Has: event.HasUpstream | event.HasAsked | event.HasSubnet, Name: []byte("\x07example\x00"), Reply: make([]byte, 600)}
 	if n := testing.AllocsPerRun(1000, func() { r.Put(&q); r.Drain(10, func(*event.Query) {}) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -17,6 +17,7 @@ const maxAliases = 8
 type alias struct {
 	ttl    uint32
 	reason uint16 // of the rule it comes from
+	rule   event.Policy
 	target wire.Name
 }
 
@@ -28,7 +29,7 @@ func (w *Worker) fromLocal(out []byte) (n int, done bool) {
 		switch {
 		case v.Outcome == local.Alias && w.goesOn(v.Sets[0].RData[0]):
 			target := wire.Name(v.Sets[0].RData[0])
-			w.alias[w.aliases] = alias{v.Sets[0].TTL, v.Reason, target}
+			w.alias[w.aliases] = alias{v.Sets[0].TTL, v.Reason, v.Rule, target}
 			w.aliases++
 			name = target
 			continue
@@ -54,7 +55,10 @@ func (w *Worker) goesOn(target wire.Name) bool {
 
 // local writes the answer that local data gives. owner is the name at the end of the aliases.
 func (w *Worker) local(out []byte, owner wire.Name, v *local.Verdict) int {
-	w.via, w.rcode = event.FromLocal, wire.NoError
+	w.via, w.rcode, w.policy = event.FromLocal, wire.NoError, v.Rule
+	if w.policy == event.NoPolicy && w.aliases > 0 {
+		w.policy = w.alias[0].rule
+	}
 	if v.Policy {
 		w.via = event.FromPolicy
 	}

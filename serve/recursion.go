@@ -148,7 +148,7 @@ func (w *Worker) overRate(out []byte) (n int, is bool) {
 	if verdict == filter.Within {
 		return 0, false
 	}
-	w.via = event.FromPolicy
+	w.decided(event.ClientRate)
 	w.explain(event.NoReason, "")
 	switch verdict {
 	case filter.Truncate:
@@ -206,13 +206,16 @@ func (w *Worker) Finish(now int64, d *Deferred, a *resolve.Answer, out []byte) {
 		return
 	}
 	w.begin()
-	w.aliases = copy(w.alias[:], d.alias)
+	if w.aliases = copy(w.alias[:], d.alias); w.aliases > 0 {
+		w.policy = d.alias[0].rule
+	}
 	w.via = event.FromRecursion
 	n := 0
-	if a != nil {
+	if w.found = a; a != nil {
 		n = w.resolved(a, out)
 	}
 	w.emit(n, out)
+	w.found = nil // not kept alive until the next
 	d.replier.Reply(out[:n])
 }
 
@@ -223,6 +226,8 @@ func (w *Worker) resolved(a *resolve.Answer, out []byte) int {
 		w.via = event.FromStale
 	case a.Cached:
 		w.via = event.FromCache
+	case a.Upstream.Forward:
+		w.via = event.FromForward
 	}
 	w.rcode = a.Rcode
 	switch {

@@ -11,8 +11,6 @@
 package serve
 
 import (
-	"encoding/binary"
-	"net/netip"
 	"time"
 
 	"anyu/dns/wire"
@@ -22,6 +20,7 @@ import (
 	"anyu/serve/filter"
 	"anyu/serve/listen"
 	"anyu/serve/reply"
+	"anyu/serve/resolve"
 )
 
 // Worker answers queries, one at a time. Each receiving thread has its own.
@@ -42,7 +41,9 @@ type Worker struct {
 	cookie    filter.CookieState
 	reason    uint16
 	via       event.From
-	zone      uint32 // event number
+	policy    event.Policy
+	found     *resolve.Answer // what a resolver found, until it is observed
+	zone      uint32          // event number
 	rcode     wire.Rcode
 	limit     int
 	available bool // the client may use recursion
@@ -103,7 +104,7 @@ func (w *Worker) Answer(msg []byte, from *listen.Client, out []byte) int {
 // begin sets what every answer starts from.
 func (w *Worker) begin() {
 	w.table, w.config = w.server.table.Load(), w.server.config.Load()
-	w.reason, w.via, w.zone, w.rcode = event.NoReason, event.FromError, 0, wire.NoError
+	w.reason, w.via, w.policy, w.found, w.zone, w.rcode = event.NoReason, event.FromError, event.NoPolicy, nil, 0, wire.NoError
 	w.limit = reply.Limit(&w.q, w.from.Transport == event.UDP, w.config.Payload)
 	w.cookie, w.keyed, w.recursive, w.opened, w.aliases = filter.NoCookie, false, false, false, 0
 	w.opt = reply.OPT{
@@ -139,7 +140,7 @@ func (w *Worker) options() {
 func (w *Worker) answer(verdict wire.Verdict, out []byte) int {
 	switch {
 	case w.config.Ignored != nil && w.config.Ignored.Contains(w.from.Remote.Addr()):
-		w.via = event.FromPolicy
+		w.decided(event.ClientIgnored)
 		return listen.Drop
 	case verdict == wire.Malformed:
 		return w.fail(out, wire.FormErr, event.NoReason, "")
@@ -148,7 +149,7 @@ func (w *Worker) answer(verdict wire.Verdict, out []byte) int {
 	case w.q.HasEDNS && w.q.Version != 0:
 		return w.fail(out, wire.BadVers, event.NoReason, "") // RFC 6891, Section 6.1.3 (case 58)
 	case !w.config.Clients.Contains(w.from.Remote.Addr()):
-		w.via = event.FromPolicy
+		w.decided(event.ClientNotAllowed)
 		return w.fail(out, wire.Refused, reasonProhibited, "client not allowed")
 	case w.q.QD == 0:
 		return w.cookieOnly(out)
@@ -241,6 +242,9 @@ func (w *Worker) fail(out []byte, rcode wire.Rcode, reason uint16, text string) 
 	return reply.Short(out, w.msg, &w.q, rcode, more, &w.opt)
 }
 
+// decided notes which rule of the operator's decides.
+func (w *Worker) decided(p event.Policy) { w.via, w.policy = event.FromPolicy, p }
+
 // explain attaches an Extended DNS Error (RFC 8914).
 func (w *Worker) explain(reason uint16, text string) {
 	w.reason = reason
@@ -260,7 +264,7 @@ func (w *Worker) limited(out []byte, kind filter.Kind, name wire.Name) (n int, i
 	if outcome == filter.Pass {
 		return 0, false
 	}
-	w.via = event.FromPolicy
+	w.decided(event.ResponseRate)
 	w.server.limited.Add(1)
 	if outcome == filter.DropIt {
 		return listen.Drop, true
@@ -281,7 +285,7 @@ func (w *Worker) cookieOnly(out []byte) int {
 // special hands on what is not a plain question: NOTIFY, UPDATE, transfers, and what is signed with TSIG.
 func (w *Worker) special(out []byte) int {
 	if w.q.Opcode() == wire.OpcodeUpdate {
-		w.via = event.FromPolicy
+		w.decided(event.NotServed)
 		return w.fail(out, wire.Refused, reasonNotSupported, "no dynamic update")
 	}
 	if w.q.Name == nil {
@@ -314,33 +318,3 @@ func (w *Worker) plain(msg, out []byte, room int) int {
 	w.limit -= room
 	return w.question(out)
 }
-
-// emit puts the observation into the ring.
-func (w *Worker) emit(n int, out []byte) {
-	if w.ring == nil {
-		return
-	}
-	o := &w.obs
-	o.Has = event.HasClient | event.HasServer | event.HasTime | event.HasLatency | event.HasQuery | event.HasReply
-	o.Zone, o.Time, o.Latency, o.Clock = w.zone, w.from.Arrived, max(0, w.clock.now()-w.from.Arrived), event.ClockSelf
-	if w.zone != 0 {
-		o.Has |= event.HasZone
-	}
-	o.Reason = w.reason
-	if w.reason != event.NoReason {
-		o.Has |= event.HasReason
-	}
-	o.Client, o.ClientPort = address(w.from.Remote)
-	o.Server, o.ServerPort = address(w.from.Local)
-	o.Transport, o.From = w.from.Transport, w.via
-	o.ID, o.QueryFlags, o.QuerySize = w.q.ID, w.q.Header.Flags, uint16(len(w.msg))
-	o.Type, o.Class, o.Name = uint16(w.q.Type), uint16(w.q.Class), w.q.Name
-	o.Payload, o.DO = w.q.Payload, w.q.DO
-	o.Rcode, o.Flags, o.ReplySize, o.Reply = uint16(w.rcode), 0, 0, nil
-	if n > 0 {
-		o.Flags, o.ReplySize, o.Reply = binary.BigEndian.Uint16(out[2:]), uint16(n), out[:n]
-	}
-	w.ring.Put(o)
-}
-
-func address(a netip.AddrPort) ([16]byte, uint16) { return a.Addr().As16(), a.Port() }

@@ -25,7 +25,7 @@ func (w *Worker) fromZone(out []byte) int {
 		return w.deferred(out)
 	}
 	if i < 0 {
-		w.via = event.FromPolicy
+		w.decided(event.NotServed)
 		return w.fail(out, wire.Refused, reasonNotAuthoritative, "not our zone")
 	}
 	z := &w.table.zones[i]
@@ -36,7 +36,7 @@ func (w *Worker) fromZone(out []byte) int {
 	w.zone = z.Number
 	switch {
 	case z.Allow != nil && !z.Allow.Contains(w.from.Remote.Addr()):
-		w.via = event.FromPolicy
+		w.decided(event.ZoneNotAllowed)
 		return w.fail(out, wire.Refused, reasonProhibited, "client not allowed")
 	case z.Zone == nil:
 		// A secondary that never loaded or has expired is still ours: SERVFAIL, not REFUSED. (case 39)
@@ -137,7 +137,7 @@ func (w *Worker) otherClass(out []byte) int {
 			return w.finish(out, w.builder.Len(), h)
 		}
 	}
-	w.via = event.FromPolicy
+	w.decided(event.NotServed)
 	return w.fail(out, wire.Refused, reasonNotSupported, "")
 }
 

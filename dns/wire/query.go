@@ -41,6 +41,7 @@ type Query struct {
 	Payload uint16 // as sent; 0 without EDNS
 	Wants   Wants
 	Cookie  []byte // contents of the first COOKIE option
+	Subnet  []byte // contents of the first client subnet option, which nothing here depends on
 
 	TSIG int // offset of a TSIG record at the end, 0 without
 }
@@ -106,6 +107,28 @@ func QuestionOf(msg []byte) []byte {
 		return nil
 	}
 	return msg[HeaderSize : end+4]
+}
+
+// ClientSubnet reads the client subnet that the query carried (RFC 7871, Section 6), an IPv4 address as ::ffff:a.b.c.d; false where there is none
+// that can be read.
+func (q *Query) ClientSubnet() (addr [16]byte, bits uint8, ok bool) {
+	d := q.Subnet
+	if len(d) < 4 {
+		return addr, 0, false
+	}
+	at := 0
+	switch binary.BigEndian.Uint16(d) {
+	case 1:
+		addr[10], addr[11], at = 0xFF, 0xFF, 12
+	case 2:
+	default:
+		return addr, 0, false
+	}
+	if bits = d[2]; int(bits) > 8*(16-at) || len(d)-4 != (int(bits)+7)/8 {
+		return addr, 0, false
+	}
+	copy(addr[at:], d[4:])
+	return addr, bits, true
 }
 
 func (q *Query) bare() Verdict {
@@ -200,6 +223,10 @@ func (q *Query) option(code uint16, data []byte) bool {
 		}
 		if q.Cookie == nil {
 			q.Cookie = data
+		}
+	case OptionECS:
+		if q.Subnet == nil {
+			q.Subnet = data
 		}
 	}
 	return true

@@ -238,6 +238,18 @@ func (w *world) events(q *event.Query) {
 	if q.Has&event.HasReason != 0 {
 		text += fmt.Sprintf(" reason=%d", q.Reason)
 	}
+	if q.Policy != event.NoPolicy {
+		text += " policy=" + q.Policy.String()
+	}
+	if q.Has&event.HasUpstream != 0 {
+		text += fmt.Sprintf(" upstream=%s/%s", q.UpstreamAddr().Addr(), q.UpstreamOver)
+	}
+	if q.Has&event.HasAsked != 0 {
+		text += fmt.Sprintf(" asked=%d/%v", q.Asked, time.Duration(q.AskedTime).Round(time.Millisecond))
+	}
+	if q.Has&event.HasSubnet != 0 {
+		text += " subnet=" + q.SubnetPrefix().String()
+	}
 	w.machine.seen = append(w.machine.seen, text)
 }
 

@@ -16,7 +16,8 @@
 //	----
 //	RCODE flags                            the answer: then one line a record: AN, NS or AR as dig prints it, signatures cut short
 //	sent ADDRESS [tcp] NAME TYPE           what was asked of servers; count sent ADDRESS N where it was much
-//	event FROM RCODE LATENCY [reason=N]    the observation
+//	event FROM RCODE LATENCY [reason=N] [policy=NAME] [upstream=ADDRESS/TRANSPORT] [asked=N/TIME] [subnet=PREFIX]
+//	                                       the observation
 //	finding KIND opened|closed FACT=...    what detectors conclude
 //
 // It promises: the same file gives the same lines. With Update, Run writes down what came; a person judges that.

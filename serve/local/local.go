@@ -192,14 +192,19 @@ type Verdict struct {
 	Outcome Outcome
 	// Opened: with Pass, a rule says that the name is looked up, in zones that are always there too.
 	Opened bool
-	// Policy: not data but a rule decided.
+	// Policy: not data but a rule decided. Rule says which, or that it was data.
 	Policy bool
+	Rule   event.Policy
 	Sets   []Set
 	// SOA of a negative answer, at Apex; nil: there is none.
 	SOA    *Set
 	Apex   wire.Name
 	Reason uint16
 }
+
+// policies are actions as observations name them.
+var policies = [...]event.Policy{Transparent: event.LocalData, TypeTransparent: event.LocalData, Static: event.LocalStatic, Redirect: event.LocalRedirect,
+	Refuse: event.LocalRefuse, Drop: event.LocalDrop, NXDomain: event.LocalNXDomain, NoData: event.LocalNoData}
 
 // Look tells what becomes of a question. open tells that the client may use recursion; room is scratch for the name in lower case.
 func (t *Table) Look(name wire.Name, typ wire.Type, from netip.Addr, open bool, room []byte) Verdict {
@@ -212,6 +217,13 @@ func (t *Table) Look(name wire.Name, typ wire.Type, from netip.Addr, open bool, 
 	v := t.decide(r, lower, labels, typ)
 	switch {
 	case v.Outcome == Pass:
+		return v
+	case r == nil || !v.Policy && (v.Outcome == Found || v.Outcome == Alias):
+		v.Rule = event.LocalData
+	default:
+		v.Rule = policies[r.Action]
+	}
+	switch {
 	case r != nil:
 		r.counted.Add(1)
 	default:

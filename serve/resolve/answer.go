@@ -1,6 +1,9 @@
 package resolve
 
 import (
+	"net/netip"
+	"time"
+
 	"anyu/dns/dnssec"
 	"anyu/dns/message"
 	"anyu/dns/wire"
@@ -19,13 +22,22 @@ type Answer struct {
 	Answer     []*message.RRset
 	Authority  []*message.RRset
 	Additional []*message.RRset
-	Expires    int64  // seconds since 1970: what a cache may keep it until
-	Renew      int64  // from when it should be renewed, before it expires
-	Stale      bool   // from records that have expired (RFC 8767)
-	Cached     bool   // no server was asked
-	Epoch      uint64 // of the cache when resolving began: with a flush since, the answer is not to be kept
-	Sends      int    // questions sent to servers
+	Expires    int64         // seconds since 1970: what a cache may keep it until
+	Renew      int64         // from when it should be renewed, before it expires
+	Stale      bool          // from records that have expired (RFC 8767)
+	Cached     bool          // no server was asked
+	Epoch      uint64        // of the cache when resolving began: with a flush since, the answer is not to be kept
+	Sends      int           // questions sent to servers
+	Waited     time.Duration // for servers
+	Upstream   Upstreamed
 	Trace      []Step
+}
+
+// Upstreamed is the server whose answer was used, of a chain of aliases that of the last link which was asked for.
+type Upstreamed struct {
+	Address netip.AddrPort // not valid: the answer was here, or there was none
+	Over    event.Transport
+	Forward bool // it is a resolver
 }
 
 // renewShare is which part of an answer's life is left when it is renewed: a tenth, as others do.
@@ -39,7 +51,7 @@ func failure(reason uint16, text string) *Answer {
 // its own chain of trust (RFC 4035, Section 5).
 func (t *task) answer(q message.Question) *Answer {
 	a := &Answer{Question: q, Security: dnssec.Secure, Reason: event.NoReason, Expires: noEnd, Renew: noEnd}
-	defer func() { a.Epoch, a.Sends, a.Cached, a.Trace = t.epoch, t.spent.sends, t.spent.sends == 0, t.trace }()
+	defer func() { a.Epoch = t.epoch; t.account(a) }()
 	if t.reverse64(a) {
 		return a
 	}
@@ -82,8 +94,13 @@ func (t *task) answer(q message.Question) *Answer {
 func (t *task) broken(q message.Question, text string) *Answer {
 	a := failure(reasonOther, text)
 	a.Question, a.Expires = q, t.e.now/second+int64(t.config.failed())
-	a.Sends, a.Cached, a.Trace = t.spent.sends, t.spent.sends == 0, t.trace
+	t.account(a)
 	return a
+}
+
+// account says in an answer what it took.
+func (t *task) account(a *Answer) {
+	a.Sends, a.Cached, a.Waited, a.Upstream, a.Trace = t.spent.sends, t.spent.sends == 0, t.spent.waited, t.upstream, t.trace
 }
 
 // refer answers who does not want recursion with the closest delegation known: RFC 1034, Section 4.3.2, step 4.

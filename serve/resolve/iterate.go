@@ -6,6 +6,7 @@ import (
 
 	"anyu/dns/message"
 	"anyu/dns/wire"
+	"anyu/event"
 	"anyu/serve/validate"
 )
 
@@ -19,6 +20,7 @@ type reply struct {
 	additional []*message.RRset
 	zone       wire.Name
 	from       server
+	stream     bool   // it came over one
 	recursive  bool   // from a resolver
 	dropped    int    // records left out because they do not fit their type
 	epoch      uint64 // of the cache when it was asked for
@@ -29,6 +31,18 @@ type server struct {
 	Addr   netip.AddrPort
 	via    *Upstream
 	stream bool // over TCP only
+}
+
+// upstream is who sent a reply; the zero value where nobody was asked.
+func (r *reply) upstream() Upstreamed {
+	u := Upstreamed{Address: r.from.Addr, Forward: r.recursive}
+	if r.stream {
+		u.Over = event.TCP
+	}
+	if r.from.via != nil && r.from.via.Protocol != Plain {
+		u.Over = [...]event.Transport{TLS: event.TLS, HTTPS: event.HTTPS, QUIC: event.QUIC}[r.from.via.Protocol]
+	}
+	return u
 }
 
 // iterate asks servers from the closest known zone downwards until one answers the question: RFC 1034, Section 5.3.3,

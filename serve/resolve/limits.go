@@ -48,6 +48,7 @@ const (
 // spent is what a resolution has used.
 type spent struct {
 	sends, bytes, targets int
+	waited                time.Duration // for servers
 }
 
 // Codes of RFC 8914.

@@ -38,6 +38,7 @@ func (t *task) link(q message.Question, checked bool) *cache.Answer {
 		return t.fail(q, reasonLimit, "looking up name servers needs too many other name servers")
 	}
 	t.depth++
+	t.upstream = Upstreamed{}
 	a := t.once(keyOf(q, variant), func() *cache.Answer {
 		if checked {
 			return t.secured(q)
@@ -201,6 +202,7 @@ func (t *task) fetched(q message.Question) *cache.Answer {
 	epoch := t.e.Cache.Epoch()
 	r, err := t.iterate(q, nil)
 	if err != nil {
+		t.upstream = Upstreamed{}
 		a := t.fail(q, err.reason, err.Error())
 		if err.reason != reasonLimit {
 			t.e.Cache.Since(epoch).PutAnswer(a, raw, t.failureTTL(q, raw), t.e.now)
@@ -223,6 +225,7 @@ func (t *task) fetched(q message.Question) *cache.Answer {
 			first = a
 		}
 	}
+	t.upstream = r.upstream()
 	return first
 }
 
@@ -346,6 +349,8 @@ func (t *task) secured(q message.Question) *cache.Answer {
 	var avoid []server
 	var last *cache.Answer
 	var epoch uint64 // of last
+	var from Upstreamed
+	defer func() { t.upstream = from }() // not who gave a key or an address on the way
 	for range MaxBogus + 1 {
 		r, known := t.rawReply(q, avoid)
 		if r == nil {
@@ -354,6 +359,7 @@ func (t *task) secured(q message.Question) *cache.Answer {
 			}
 			break
 		}
+		from = r.upstream()
 		var first *cache.Answer
 		chain := false
 		for i, l := range r.links(q, t.config.Minimise && !r.recursive) {

@@ -175,6 +175,7 @@ type task struct {
 	from     map[string]server  // who gave an unchecked answer
 	proofs   [][]*message.RRset // of the replies heard
 	blamed   []server           // whose answers did not hold
+	upstream Upstreamed         // who gave the last link
 }
 
 // stopped unwinds a coroutine whose engine was stopped.
@@ -222,7 +223,9 @@ func (t *task) send(a Ask) Outcome {
 	a.ID = e.lastID
 	e.asks[a.ID] = t
 	e.wishes = append(e.wishes, a)
+	asked := e.now
 	t.suspend()
+	t.spent.waited += time.Duration(e.now - asked)
 	return t.outcome
 }
 
@@ -231,6 +234,7 @@ type lead struct {
 	task    *task
 	waiters []*task
 	result  *cache.Answer
+	from    Upstreamed
 }
 
 // once does the work unless it is being done, and then waits for its result. It returns nil where waiting would be for ever,
@@ -250,12 +254,14 @@ func (t *task) once(key string, do func() *cache.Answer) *cache.Answer {
 		t.waitsFor = l.task
 		t.suspend()
 		if l.result != nil && l.result.Reason != reasonLimit {
+			t.upstream = l.from
 			return l.result
 		} // else the other ran out of its own budget: ours is not spent
 	}
 	l := &lead{task: t}
 	t.e.leads[key] = l
 	l.result = do()
+	l.from = t.upstream
 	delete(t.e.leads, key)
 	for _, w := range l.waiters {
 		w.waitsFor = nil // from now on, not when its turn comes: until then others would see a circle that is none

@@ -199,6 +199,9 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	t.e.Servers.Answered(s.Addr, a.q.Type, out.RTT, t.e.now)
 	t.spent.bytes += out.Message.Size
 	r, k, why := t.read(a, s, out.Message, epoch)
+	if r != nil {
+		r.stream = out.Stream
+	}
 	step.Rcode, step.Text = out.Message.Rcode, why
 	t.note(step)
 	if k == isAnswer || k == isAlias || k == isReferral {
