@@ -44,7 +44,7 @@ func ParseSignature(rdata []byte) (Signature, error) {
 		return Signature{}, fmt.Errorf("reading an RRSIG record: %w", ErrSignature)
 	}
 	end, err := wire.SkipName(rdata, signatureHead)
-	if err != nil || wire.ValidName(rdata[signatureHead:end]) != nil || end == len(rdata) {
+	if err != nil || wire.ValidName(rdata[signatureHead:end]) != nil {
 		return Signature{}, fmt.Errorf("reading an RRSIG record: %w", ErrSignature)
 	}
 	return Signature{

@@ -29,6 +29,12 @@ func (a *Answer) Failed() bool {
 	return a.Rcode != wire.NoError && a.Rcode != wire.NXDomain && a.Rcode != wire.YXDomain
 }
 
+// delegates tells whether it is what a parent says of a zone's name servers: no denial, and it holds as long as its records do.
+func (a *Answer) delegates() bool {
+	return a.Rcode == wire.NoError && len(a.Answer) == 0 && len(a.Authority) > 0 && a.Question.Type == wire.TypeNS &&
+		a.Authority[0].Is(a.Question.Name, wire.TypeNS)
+}
+
 // Answer returns what is fresh about a question: an answer, or that its name does not exist, or else a failure. TTLs are what remains. What
 // variant means is for the caller: CD, DO, a view.
 //
@@ -140,11 +146,11 @@ func (v Since) PutAnswer(a *Answer, variant uint8, ttl uint32, now int64) {
 	case a.Rcode == wire.NXDomain && a.Security == dnssec.Secure && len(a.Answer) == 0:
 		kind = kindNoName
 		fallthrough
-	case len(a.Answer) == 0:
+	case len(a.Answer) == 0 && !a.delegates():
 		ttl = min(ttl, c.config.Load().MaxNegativeTTL)
 		fallthrough
 	default:
-		if len(a.Answer) > 0 {
+		if len(a.Answer) > 0 || a.delegates() {
 			ttl = c.life(ttl, a.Security)
 		} else if a.Security == dnssec.Bogus {
 			ttl = min(ttl, MaxBogusTTL)

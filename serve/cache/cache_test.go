@@ -78,3 +78,20 @@ func TestAnswer_keepsItsSectionsAndReason(t *testing.T) {
 		t.Errorf("got %v", got.Authority[0])
 	}
 }
+
+// RFC 1034, Section 4.2.2: a delegation has no answer section, and is no denial: it holds as long as its NS records, not as long as denials may
+// (RFC 2308, Section 5).
+func TestAnswer_ofADelegationIsNoDenial(t *testing.T) {
+	c := cache.New(cache.Config{})
+	ns := question(t, "example.", wire.TypeNS)
+	c.PutAnswer(&cache.Answer{Question: ns, Authority: []*message.RRset{rrset(t, "example.", wire.TypeNS, 86400, "\x02ns\x00")}}, 2, 86400, 0)
+	none := question(t, "example.", wire.TypeMX)
+	c.PutAnswer(&cache.Answer{Question: none, Authority: []*message.RRset{rrset(t, "example.", wire.TypeSOA, 86400, "soa")}}, 0, 86400, 0)
+	at := int64(cache.DefaultMaxNegativeTTL) * second
+	if a, ok := c.Answer(ns, 2, at); !ok || a.Authority[0].TTL != 86400-cache.DefaultMaxNegativeTTL {
+		t.Errorf("the delegation: %+v, %v", a, ok)
+	}
+	if a, ok := c.Answer(none, 0, at); ok {
+		t.Errorf("the denial: %+v", a)
+	}
+}

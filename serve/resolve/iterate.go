@@ -74,7 +74,7 @@ func (t *task) iterate(q message.Question, avoid []server) (*reply, *failed) {
 			if m.full() || err.reason == reasonLimit {
 				return nil, err
 			}
-			m.giveUp() // RFC 9156, Section 2.3: servers exist that fail on names they do not know, and answer the whole one
+			m.failed(err.reason == reasonUnreachable)
 			continue
 		}
 		switch kind {

@@ -13,6 +13,7 @@ type minimiser struct {
 	q      message.Question
 	labels int // of the name asked last; -1: the whole
 	steps  int
+	other  bool // it is asked again with the other type
 }
 
 // next returns what to ask the servers of a zone.
@@ -20,6 +21,9 @@ func (m *minimiser) next(zone wire.Name) message.Question {
 	if !m.on {
 		m.labels = -1
 		return m.q
+	}
+	if m.other {
+		return message.Question{Name: suffix(m.q.Name, m.labels), Type: wire.TypeNS, Class: m.q.Class}
 	}
 	have, want := zone.Labels(), m.q.Name.Labels()
 	if m.labels < have {
@@ -41,11 +45,15 @@ func (m *minimiser) next(zone wire.Name) message.Question {
 // full tells whether the question asked last was the whole one.
 func (m *minimiser) full() bool { return m.labels < 0 }
 
-// giveUp makes the next question the whole one.
-func (m *minimiser) giveUp() { m.on = false }
+// failed takes that the servers had an error for the shorter question. RFC 9156, Section 2.3: servers exist that fail on names they do not know,
+// and answer the whole one; and there are those that were made for RFC 7816, whose questions were of type NS. Silence is not asked twice.
+func (m *minimiser) failed(silent bool) {
+	m.other, m.on = !m.other && !silent, m.on && !m.other && !silent
+}
 
 // descended notes that the question asked last led to a zone below.
 func (m *minimiser) descended() {
+	m.other = false
 	if m.labels < 0 {
 		m.on = false
 	}
@@ -53,6 +61,7 @@ func (m *minimiser) descended() {
 
 // heard takes the answer to a shorter question. end tells that it decides the whole one.
 func (m *minimiser) heard(r *reply, kind kind) (end bool) {
+	m.other = false
 	switch {
 	case kind == isAlias:
 		m.on = false // a DNAME above, or a CNAME beside names below: the whole question gets the right answer

@@ -151,6 +151,8 @@ func (c *call) verify(s *message.RRset, sig *dnssec.Signature, k *key) verdict {
 		return bogus(ReasonNoZoneKey, "%v %v: key %d of %v has no zone key bit", s.Name, s.Type, k.tag, sig.Signer)
 	case k.flags&dnssec.FlagRevoked != 0: // RFC 5011, Section 2.1
 		return bogus(ReasonNoKey, "%v %v: key %d of %v is revoked", s.Name, s.Type, k.tag, sig.Signer)
+	case len(sig.Octets) == 0: // who signed can be read all the same, so that nobody need be asked whose the name is
+		return bogus(ReasonBogus, "%v %v: the signature of %v/%d is empty", s.Name, s.Type, sig.Signer, sig.Tag)
 	case c.s.faked(k.algorithm):
 		return secure()
 	case k.err != nil:
