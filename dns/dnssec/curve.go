@@ -5,25 +5,27 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/sha256"
-	"crypto/sha512"
 	"math/big"
 
 	"github.com/cloudflare/circl/sign/ed448"
 	"github.com/emmansun/gmsm/sm2"
 )
 
-// ecdsaKey is P-256 or P-384 (RFC 6605).
-type ecdsaKey struct {
-	key  *ecdsa.PublicKey
-	size int // octets of a coordinate
+// p256Key: RFC 6605, Section 4: X and Y. The point must be on the curve.
+type p256Key struct{ key *ecdsa.PublicKey }
+
+const p256Size = 32
+
+func parseP256(b []byte) (public, error) {
+	key, err := onCurve(elliptic.P256(), b, p256Size)
+	if err != nil {
+		return nil, err
+	}
+	return p256Key{key}, nil
 }
 
-// parseECDSA: RFC 6605, Section 4: X and Y. The point must be on the curve.
-func parseECDSA(a Algorithm, b []byte) (public, error) {
-	curve, size := elliptic.P256(), 32
-	if a == ECDSAP384SHA384 {
-		curve, size = elliptic.P384(), 48
-	}
+// onCurve reads a point of two coordinates.
+func onCurve(curve elliptic.Curve, b []byte, size int) (*ecdsa.PublicKey, error) {
 	if len(b) != 2*size {
 		return nil, ErrKey
 	}
@@ -31,24 +33,20 @@ func parseECDSA(a Algorithm, b []byte) (public, error) {
 	if err != nil {
 		return nil, ErrKey
 	}
-	return &ecdsaKey{key, size}, nil
+	return key, nil
 }
 
 // uncompressed is the form of SEC 1, Section 2.3.3, which DNSSEC leaves the first octet of away.
 func uncompressed(b []byte) []byte { return append([]byte{4}, b...) }
 
-func (k *ecdsaKey) bits() int { return 8 * k.size }
+func (k p256Key) bits() int { return 8 * p256Size }
 
-func (k *ecdsaKey) verify(signed, signature []byte) bool {
-	if len(signature) != 2*k.size {
+func (k p256Key) verify(signed, signature []byte) bool {
+	if len(signature) != 2*p256Size {
 		return false
 	}
-	r, s := new(big.Int).SetBytes(signature[:k.size]), new(big.Int).SetBytes(signature[k.size:])
-	if k.size == 32 {
-		sum := sha256.Sum256(signed)
-		return ecdsa.Verify(k.key, sum[:], r, s)
-	}
-	sum := sha512.Sum384(signed)
+	r, s := new(big.Int).SetBytes(signature[:p256Size]), new(big.Int).SetBytes(signature[p256Size:])
+	sum := sha256.Sum256(signed)
 	return ecdsa.Verify(k.key, sum[:], r, s)
 }
 

@@ -62,8 +62,10 @@ func parsePublic(a Algorithm, material []byte) (public, error) {
 	switch a {
 	case RSASHA1, RSASHA1NSEC3SHA1, RSASHA256, RSASHA512:
 		return parseRSA(a, material)
-	case ECDSAP256SHA256, ECDSAP384SHA384:
-		return parseECDSA(a, material)
+	case ECDSAP256SHA256:
+		return parseP256(material)
+	case ECDSAP384SHA384:
+		return parseP384(material)
 	case Ed25519:
 		return parseEd25519(material)
 	case Ed448:

@@ -13,7 +13,6 @@
 package resolve
 
 import (
-	"iter"
 	"net/netip"
 	"time"
 
@@ -44,6 +43,7 @@ type Engine struct {
 	spare  []Ask // the other buffer of Asks
 	leads  map[string]*lead
 	ready  []*task
+	idle   []*coroutine
 	tasks  int
 	zones  map[string]int // questions under way for a zone, where Config.OfZone bounds them
 	primed int64          // until when priming need not be tried again
@@ -151,82 +151,12 @@ func (e *Engine) Stop() {
 	clear(e.asks)
 	clear(e.leads)
 	for t := range stopped {
-		t.stop()
+		t.on.stop()
 	}
-	e.ready, e.wishes = nil, nil
-}
-
-// task is one coroutine.
-type task struct {
-	e        *Engine
-	config   *Config
-	opts     Options
-	started  int64
-	epoch    uint64 // of the cache, then
-	next     func() (struct{}, bool)
-	stop     func()
-	yield    func(struct{}) bool
-	outcome  Outcome // of the Ask it waited for
-	waitsFor *task   // whose result it waits for
-	spent    spent
-	checks   *validate.Budget
-	depth    int
-	trace    []Step
-	from     map[string]server  // who gave an unchecked answer
-	proofs   [][]*message.RRset // of the replies heard
-	blamed   []server           // whose answers did not hold
-	upstream Upstreamed         // who gave the last link
-}
-
-// stopped unwinds a coroutine whose engine was stopped.
-type stopped struct{}
-
-func (e *Engine) start(opts Options, body func(*task)) {
-	t := &task{e: e, config: e.config, opts: opts, started: e.now, epoch: e.Cache.Epoch()}
-	t.checks = validate.DefaultLimits().Budget()
-	t.checks.Trace = opts.Trace
-	t.next, t.stop = iter.Pull(func(yield func(struct{}) bool) {
-		defer func() {
-			e.tasks--
-			if r := recover(); r != nil {
-				if _, is := r.(stopped); !is {
-					panic(r)
-				}
-			}
-		}()
-		t.yield = yield
-		body(t)
-	})
-	e.tasks++
-	e.ready = append(e.ready, t)
-}
-
-// run lets every coroutine that has something to do go on until all wait.
-func (e *Engine) run() {
-	for len(e.ready) > 0 {
-		t := e.ready[0]
-		e.ready = e.ready[1:]
-		t.next()
+	for _, c := range e.idle {
+		c.stop()
 	}
-}
-
-func (t *task) suspend() {
-	if !t.yield(struct{}{}) {
-		panic(stopped{})
-	}
-}
-
-// send asks a server, and waits for what becomes of it.
-func (t *task) send(a Ask) Outcome {
-	e := t.e
-	e.lastID++
-	a.ID = e.lastID
-	e.asks[a.ID] = t
-	e.wishes = append(e.wishes, a)
-	asked := e.now
-	t.suspend()
-	t.spent.waited += time.Duration(e.now - asked)
-	return t.outcome
+	e.ready, e.wishes, e.idle = nil, nil, nil
 }
 
 // lead is work that several tasks want the result of: one does it, the others wait.

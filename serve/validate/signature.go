@@ -109,7 +109,7 @@ func (c *call) one(s *message.RRset, sig *dnssec.Signature, z *zone) verdict {
 	if v := c.dates(s, sig); v.text != "" {
 		return v
 	}
-	why := bogus(ReasonNoKey, "%v %v is signed with key %d of algorithm %v, and zone %v has no such key", s.Name, s.Type, sig.Tag, sig.Algorithm, z.name)
+	var why verdict
 	tried := 0
 	for i := range z.keys {
 		k := &z.keys[i]
@@ -122,6 +122,9 @@ func (c *call) one(s *message.RRset, sig *dnssec.Signature, z *zone) verdict {
 			return v
 		}
 		why = worse(why, v)
+	}
+	if tried == 0 {
+		return bogus(ReasonNoKey, "%v %v is signed with key %d of algorithm %v, and zone %v has no such key", s.Name, s.Type, sig.Tag, sig.Algorithm, z.name)
 	}
 	return why
 }

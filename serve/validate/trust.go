@@ -144,7 +144,7 @@ func (c *call) keysIn(name wire.Name, r *Response, entries []entry) (*zone, uint
 
 // vouch tells whether an entry names a key of the set that has signed the set.
 func (c *call) vouch(z *zone, set *message.RRset, data [][]byte, sigs []dnssec.Signature, e *entry) (verdict, *message.RRset) {
-	why := bogus(ReasonNoKey, "%v has no key %d of algorithm %v, which its %s names", z.name, e.tag, e.algorithm, e.kind())
+	var why verdict
 	tried := 0
 	for i := range data {
 		k := &z.keys[i]
@@ -165,6 +165,9 @@ func (c *call) vouch(z *zone, set *message.RRset, data [][]byte, sigs []dnssec.S
 		}
 		why = v
 	}
+	if tried == 0 {
+		why = bogus(ReasonNoKey, "%v has no key %d of algorithm %v, which its %s names", z.name, e.tag, e.algorithm, e.kind())
+	}
 	return why, set
 }
 
@@ -177,7 +180,7 @@ func (e *entry) kind() string {
 
 // selfSigned tells whether a key has signed the DNSKEY RRset that it is in.
 func (c *call) selfSigned(z *zone, set *message.RRset, sigs []dnssec.Signature, k *key) (verdict, *message.RRset) {
-	why := bogus(ReasonNoSignature, "the DNSKEY records of %v are not signed with key %d, which is the trusted one", z.name, k.tag)
+	var why verdict
 	found := false
 	for i := range sigs {
 		sig := &sigs[i]
@@ -200,8 +203,12 @@ func (c *call) selfSigned(z *zone, set *message.RRset, sigs []dnssec.Signature, 
 			why = worse(why, v)
 		}
 	}
-	if !found && k.flags&dnssec.FlagZone == 0 {
+	switch {
+	case found:
+	case k.flags&dnssec.FlagZone == 0:
 		why = bogus(ReasonNoZoneKey, "key %d of %v has no zone key bit", k.tag, z.name)
+	default:
+		why = bogus(ReasonNoSignature, "the DNSKEY records of %v are not signed with key %d, which is the trusted one", z.name, k.tag)
 	}
 	return why, set
 }
