@@ -57,7 +57,7 @@ func (n *Node) tendProcessors(ctx context.Context) {
 			c := n.resolver().loops.Counts()
 			switch want := p.next(now.UnixNano(), c.Sent+c.SentStream); {
 			case want && !have:
-				runtime.GOMAXPROCS(2*n.cpus + 2) // workers, loops, one for the rest, and one that nobody wants: while there is none, the monitor takes those of who waits for queries
+				runtime.GOMAXPROCS(2*n.cpus + 1) // workers, loops, and one for the rest
 				have = true
 			case !want && have:
 				runtime.SetDefaultGOMAXPROCS() // the CPUs, and again as many as there are when that changes

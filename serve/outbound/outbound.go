@@ -42,8 +42,10 @@ const (
 	MaxFlights = 4096
 	// maxSleep bounds a wait, so that what changes the clock (suspend) does not make the loop late for ever.
 	maxSleep = time.Second
-	// maxTurn bounds how long the loop works without letting others have its processor, but for one reply.
-	maxTurn = time.Millisecond
+	// maxTurn bounds how long the loop works without letting others run, but for one reply.
+	maxTurn = 200 * time.Microsecond
+	// turnsOfKernel is how many turns go to who waits for the CPU, for one that goes to who waits for a processor of Go's.
+	turnsOfKernel = 8
 )
 
 // Source is the addresses that queries leave from; zero: what the system chooses.
@@ -93,6 +95,7 @@ type Loop struct {
 	config Config
 	last   int64     // when the loop last looked at the clock
 	turn   time.Time // when it began to work without a pause
+	turns  uint
 	random random
 	queue  queue
 	recent recent
@@ -206,14 +209,20 @@ func (l *Loop) Run(ctx context.Context) error {
 
 func now() int64 { return time.Now().UnixNano() }
 
-// yield lets others have the processor when the loop has had it for a turn: a reply may cost half a millisecond of signatures, and who answers
-// from the cache must not wait for all of them. Not after each reply: while a processor is idle every Gosched wakes a thread that finds
+// yield lets others run when the loop has worked for a turn: a reply may cost half a millisecond of signatures, and who answers
+// from the cache must not wait for all of them. The kernel decides as a rule: workers have processors of Go's of their own while there is much to
+// resolve (node/processors.go). Go's scheduler has its turn seldom: while a processor is idle, each Gosched wakes a thread that finds
 // nothing to do, which took a twentieth of the resolver's time.
 func (l *Loop) yield() {
-	if time.Since(l.turn) >= maxTurn {
-		runtime.Gosched()
-		l.turn = time.Now()
+	if time.Since(l.turn) < maxTurn {
+		return
 	}
+	if l.turns++; l.turns%turnsOfKernel == 0 {
+		runtime.Gosched()
+	} else {
+		yieldThread()
+	}
+	l.turn = time.Now()
 }
 
 // noticeStep ends all waits when the clock has been set back: their deadlines lie in a time that will not come for long.

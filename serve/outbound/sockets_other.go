@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -157,3 +158,5 @@ func (s *sockets) close(f *flight) {
 	f.socket = noSocket
 	delete(s.open, f)
 }
+
+func yieldThread() { runtime.Gosched() }
