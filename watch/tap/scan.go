@@ -1,0 +1,93 @@
+package tap
+
+import (
+	"encoding/binary"
+
+	"anyu/dns/wire"
+	"anyu/event"
+)
+
+// facts is what a transaction needs to know of a message.
+type facts struct {
+	id, flags   uint16
+	name        []byte // of the question, uncompressed; nil without one
+	typ, class  uint16
+	rcode       uint16 // 12 bits
+	edns, do    bool
+	payload     uint16
+	reason      uint16 // EDE, or event.NoReason
+	whole       bool   // all records were read: what was not seen is not there
+	problem     Problem
+	nameStorage [wire.MaxName]byte
+}
+
+// optOwner and the rest of the fixed part of a record.
+const recordFixed = 10
+
+// scan reads a message in one pass. What can be read before a breach is kept.
+func (f *facts) scan(msg []byte) {
+	f.name, f.typ, f.class, f.rcode, f.edns, f.do, f.payload, f.reason, f.whole, f.problem = nil, 0, 0, 0, false, false, 0, event.NoReason, false, Fine
+	if len(msg) < wire.HeaderSize {
+		f.id, f.flags, f.problem = 0, 0, ShortHeader
+		return
+	}
+	h := wire.ReadHeader(msg)
+	f.id, f.flags, f.rcode = h.ID, h.Flags, h.Flags&15
+	at := wire.HeaderSize
+	if h.QD > 0 {
+		name, end, err := wire.UnpackName(msg, at, f.nameStorage[:0])
+		if err != nil || end+4 > len(msg) {
+			f.problem = BadQuestion
+			return
+		}
+		f.name = name
+		f.typ, f.class = binary.BigEndian.Uint16(msg[end:]), binary.BigEndian.Uint16(msg[end+2:])
+		at = end + 4
+	}
+	if h.QD > 1 { // RFC 9619: a query has one question
+		f.problem = ManyQuestions
+		return
+	}
+	for i := int(h.AN) + int(h.NS) + int(h.AR); i > 0; i-- {
+		end, err := wire.SkipName(msg, at)
+		if err != nil || end+recordFixed > len(msg) {
+			f.problem = BadRecords
+			return
+		}
+		body := end + recordFixed
+		length := int(binary.BigEndian.Uint16(msg[end+8:]))
+		if body+length > len(msg) {
+			f.problem = BadRecords
+			return
+		}
+		if i <= int(h.AR) && wire.Type(binary.BigEndian.Uint16(msg[end:])) == wire.TypeOPT && !f.edns {
+			f.option(msg[end:body], msg[body:body+length])
+		}
+		at = body + length
+	}
+	f.whole = true
+	if at < len(msg) {
+		f.problem = Trailing
+	}
+}
+
+// option reads an OPT record (RFC 6891, Section 6.1): its class is the buffer size, its TTL the upper rcode, version and flags.
+func (f *facts) option(fixed, options []byte) {
+	f.edns = true
+	f.payload = binary.BigEndian.Uint16(fixed[2:])
+	f.rcode |= uint16(fixed[4]) << 4
+	f.do = fixed[6]&0x80 != 0
+	for len(options) >= 4 {
+		code, length := binary.BigEndian.Uint16(options), int(binary.BigEndian.Uint16(options[2:]))
+		if options = options[4:]; length > len(options) {
+			return
+		}
+		if code == wire.OptionEDE && length >= 2 && f.reason == event.NoReason { // RFC 8914, Section 2
+			f.reason = binary.BigEndian.Uint16(options)
+		}
+		options = options[length:]
+	}
+}
+
+// IsReply tells from the header which way a message went.
+func IsReply(msg []byte) bool { return len(msg) > 2 && msg[2]&0x80 != 0 }
