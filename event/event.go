@@ -30,6 +30,7 @@ const (
 	HasAsked    // Asked, AskedTime: what was asked of servers for this answer. Unknown where the answer was here already
 	HasSubnet   // Subnet, SubnetBits: the question carried a client subnet (RFC 7871)
 	HasPolicy   // Policy, NoPolicy included
+	TimeOfReply // Time is that of the reply, from a server or capture that did not show the question's
 )
 
 // Transport is how the question travelled.
@@ -89,7 +90,7 @@ const (
 	ClockNone     Clock = iota
 	ClockSelf           // from the return of the receive call to the finished reply, inside this server
 	ClockTap            // difference of the two times in a dnstap message
-	ClockCaptured       // difference of two captured packets
+	ClockPaired         // difference of the times of two messages that were put together, of dnstap or captured
 )
 
 // NoReason stands in Query.Reason where no Extended DNS Error applies; 0 is a code of its own (RFC 8914, Section 4.1).

@@ -19,6 +19,9 @@ func (t *Table) pair(query, reply *sight) {
 	if q.Has&event.HasServer == 0 && reply.Has&event.HasServer != 0 {
 		q.Server, q.ServerPort, q.Has = reply.Server, reply.ServerPort, q.Has|event.HasServer
 	}
+	if q.Has&event.HasTime == 0 {
+		t.timeFrom(reply)
+	}
 	if len(t.out.Zone) == 0 {
 		t.out.Zone = reply.Zone
 	}
@@ -47,17 +50,23 @@ func (t *Table) single(s *sight) {
 	t.UnmatchedResponses++
 	t.answers(s)
 	q := &t.out.Query
-	switch {
-	case s.Asked != 0:
-		q.Time, q.Has = s.Asked, q.Has|event.HasTime
-		if s.Has&event.HasTime != 0 && s.Time > s.Asked {
-			q.Latency, q.Clock, q.Has = s.Time-s.Asked, event.ClockTap, q.Has|event.HasLatency
-		}
-	case s.Has&event.HasTime != 0:
-		q.Time, q.Has = s.Time, q.Has|event.HasTime|event.TimeOfReply
+	t.timeFrom(s)
+	if s.Asked != 0 && s.Has&event.HasTime != 0 && s.Time > s.Asked {
+		q.Latency, q.Clock, q.Has = s.Time-s.Asked, event.ClockTap, q.Has|event.HasLatency
 	}
 	q.Name, q.Type, q.Class = s.name, s.typ, s.class
 	t.emit(&t.out)
+}
+
+// timeFrom takes the time from a reply: that of the question if it tells it, else its own.
+func (t *Table) timeFrom(reply *sight) {
+	q := &t.out.Query
+	switch {
+	case reply.Asked != 0:
+		q.Time, q.Has = reply.Asked, q.Has|event.HasTime
+	case reply.Has&event.HasTime != 0:
+		q.Time, q.Has = reply.Time, q.Has|event.HasTime|event.TimeOfReply
+	}
 }
 
 // begin takes what both kinds of messages tell.
@@ -78,6 +87,9 @@ func (t *Table) asks(s *sight) {
 	q.Time, q.QueryFlags, q.QuerySize = s.Time, s.flags, size(s.Wire)
 	q.Name, q.Type, q.Class = s.name, s.typ, s.class
 	q.Payload, q.DO = s.payload, s.do
+	if s.subnetted {
+		q.Subnet, q.SubnetBits, q.Has = s.subnet, s.bits, q.Has|event.HasSubnet
+	}
 	if s.problem != Fine {
 		q.From = event.FromError
 	}

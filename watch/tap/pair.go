@@ -12,6 +12,8 @@ const (
 	Window = 5e9
 	// replyWindow is how long a response waits for a query that is written later: threads of a server hand over when they come to it.
 	replyWindow = 1e9
+	// sweepEvery is how often the table is walked for them.
+	sweepEvery = 250e6
 	// skew is by how much a response may carry an earlier time than its query: two clocks, or two queues of one card.
 	skew = 10_000
 
@@ -54,9 +56,11 @@ type Table struct {
 	oldest, newest int32 // index+1
 	count          int
 	octets         int
+	swept          int64
 
-	in, asked sight // reused
-	out       Transaction
+	in, asked           sight // reused
+	inStore, askedStore [wire.MaxName]byte
+	out                 Transaction
 }
 
 // NewTable makes a table that hands transactions to emit, which must not keep them.
@@ -71,7 +75,7 @@ func (t *Table) Waiting() int { return t.count }
 func (t *Table) Add(m *Message, at int64) {
 	t.in.Message = *m
 	s := &t.in
-	s.scan(m.Wire)
+	s.scan(m.Wire, &t.inStore)
 	t.note(s)
 	t.Expire(at)
 	if s.problem == ShortHeader || s.problem == BadQuestion {
@@ -105,7 +109,7 @@ func (t *Table) Add(m *Message, at int64) {
 		if m.Asked != 0 {
 			t.asked.Has |= event.HasTime
 		}
-		t.asked.scan(m.Query)
+		t.asked.scan(m.Query, &t.askedStore)
 		t.pair(&t.asked, s)
 		return
 	}
@@ -146,10 +150,14 @@ func (t *Table) Expire(at int64) {
 		}
 		t.giveUp(t.oldest - 1)
 	}
+	if at-t.swept >= sweepEvery {
+		t.swept = at
+		t.expireReplies(at)
+	}
 }
 
-// ExpireReplies gives up responses whose query did not come; sweeping a long table for them is for the edge to do now and then.
-func (t *Table) ExpireReplies(at int64) {
+// expireReplies gives up responses whose query did not come.
+func (t *Table) expireReplies(at int64) {
 	for i := t.oldest; i != 0; {
 		w := &t.all[i-1]
 		next := w.newer
@@ -284,11 +292,16 @@ func (w *waiting) copyOf(s *sight, follow bool) {
 		b = append(b, s.Wire...)
 	}
 	wireEnd := len(b)
-	b = append(append(b, s.Identity...), s.Zone...)
+	b = append(append(append(b, s.Identity...), s.Zone...), s.name...)
 	w.octets, w.Wire, w.Query = b, b[:wireEnd:wireEnd], nil
-	w.Identity, w.Zone = b[wireEnd:wireEnd+len(s.Identity)], b[wireEnd+len(s.Identity):]
+	b = b[wireEnd:]
+	take := func(n int) (part []byte) {
+		part, b = b[:n:n], b[n:]
+		return part
+	}
+	w.Identity, w.Zone = take(len(s.Identity)), take(len(s.Zone))
 	if s.name != nil {
-		w.name = append(w.nameStorage[:0], s.name...)
+		w.name = take(len(s.name))
 	}
 }
 

@@ -9,33 +9,35 @@ import (
 
 // facts is what a transaction needs to know of a message.
 type facts struct {
-	id, flags   uint16
-	name        []byte // of the question, uncompressed; nil without one
-	typ, class  uint16
-	rcode       uint16 // 12 bits
-	edns, do    bool
-	payload     uint16
-	reason      uint16 // EDE, or event.NoReason
-	whole       bool   // all records were read: what was not seen is not there
-	problem     Problem
-	nameStorage [wire.MaxName]byte
+	id, flags  uint16
+	name       []byte // of the question, uncompressed; nil without one
+	typ, class uint16
+	rcode      uint16 // 12 bits
+	edns, do   bool
+	payload    uint16
+	reason     uint16   // EDE, or event.NoReason
+	subnet     [16]byte // where subnetted
+	bits       uint8
+	subnetted  bool
+	whole      bool // all records were read: what was not seen is not there
+	problem    Problem
 }
 
-// optOwner and the rest of the fixed part of a record.
+// recordFixed is what a record has between its owner and its data (RFC 1035, Section 4.1.3).
 const recordFixed = 10
 
-// scan reads a message in one pass. What can be read before a breach is kept.
-func (f *facts) scan(msg []byte) {
-	f.name, f.typ, f.class, f.rcode, f.edns, f.do, f.payload, f.reason, f.whole, f.problem = nil, 0, 0, 0, false, false, 0, event.NoReason, false, Fine
+// scan reads a message in one pass; store is room for the question's name. What can be read before a breach is kept.
+func (f *facts) scan(msg []byte, store *[wire.MaxName]byte) {
+	*f = facts{reason: event.NoReason}
 	if len(msg) < wire.HeaderSize {
-		f.id, f.flags, f.problem = 0, 0, ShortHeader
+		f.problem = ShortHeader
 		return
 	}
 	h := wire.ReadHeader(msg)
 	f.id, f.flags, f.rcode = h.ID, h.Flags, h.Flags&15
 	at := wire.HeaderSize
 	if h.QD > 0 {
-		name, end, err := wire.UnpackName(msg, at, f.nameStorage[:0])
+		name, end, err := wire.UnpackName(msg, at, store[:0])
 		if err != nil || end+4 > len(msg) {
 			f.problem = BadQuestion
 			return
@@ -81,6 +83,10 @@ func (f *facts) option(fixed, options []byte) {
 		code, length := binary.BigEndian.Uint16(options), int(binary.BigEndian.Uint16(options[2:]))
 		if options = options[4:]; length > len(options) {
 			return
+		}
+		if code == wire.OptionECS && !f.subnetted {
+			q := wire.Query{Subnet: options[:length]}
+			f.subnet, f.bits, f.subnetted = q.ClientSubnet()
 		}
 		if code == wire.OptionEDE && length >= 2 && f.reason == event.NoReason { // RFC 8914, Section 2
 			f.reason = binary.BigEndian.Uint16(options)
