@@ -87,10 +87,10 @@ func (f From) String() string {
 type Clock uint8
 
 const (
-	ClockNone     Clock = iota
-	ClockSelf           // from the return of the receive call to the finished reply, inside this server
-	ClockTap            // difference of the two times in a dnstap message
-	ClockPaired         // difference of the times of two messages that were put together, of dnstap or captured
+	ClockNone   Clock = iota
+	ClockSelf         // from the return of the receive call to the finished reply, inside this server
+	ClockTap          // difference of the two times in a dnstap message
+	ClockPaired       // difference of the times of two messages that were put together, of dnstap or captured
 )
 
 // NoReason stands in Query.Reason where no Extended DNS Error applies; 0 is a code of its own (RFC 8914, Section 4.1).
