@@ -234,6 +234,19 @@ func (e *Engine) Now() int64 { return e.now }
 // reasonStaleNX is the code for a denial that has expired (RFC 8914, Section 4.20).
 const reasonStaleNX = 19
 
+// staleLink is one link as the cache has it. nil: it is missing, or was found bogus.
+func (e *Engine) staleLink(now int64, q message.Question, cd bool) *cache.Answer {
+	variant := uint8(validated)
+	if cd || e.Validator == nil || !e.Validator.Secure(q.Name, now) {
+		variant = raw
+	}
+	l, ok := e.Cache.StaleAnswer(q, variant, now)
+	if !ok || l.Rcode == wire.ServFail || l.Security == dnssec.Bogus {
+		return nil
+	}
+	return l
+}
+
 // Stale puts an answer together from what the cache has, expired or not, asking nobody (RFC 8767, Section 4). Its records have
 // the TTL ttl, 30 s if that is 0. nil: something is missing, or was found bogus.
 func (e *Engine) Stale(now int64, q message.Question, cd bool, ttl uint32) *Answer {
@@ -243,15 +256,25 @@ func (e *Engine) Stale(now int64, q message.Question, cd bool, ttl uint32) *Answ
 	a := &Answer{Question: q, Security: dnssec.Secure, Cached: true, Expires: now/second + int64(ttl)}
 	name := q.Name
 	for range MaxChain + 1 {
-		variant := uint8(validated)
-		if cd || e.Validator == nil || !e.Validator.Secure(name, now) {
-			variant = raw
-		}
-		l, ok := e.Cache.StaleAnswer(message.Question{Name: name, Type: q.Type, Class: q.Class}, variant, now)
-		if !ok || l.Rcode == wire.ServFail || l.Security == dnssec.Bogus {
+		l := e.staleLink(now, message.Question{Name: name, Type: q.Type, Class: q.Class}, cd)
+		if l == nil {
 			return nil
 		}
 		a.add(l, e.config.Minimal)
+		missing := false
+		// RFC 6147, Section 5.1: that there is no AAAA record is not the end, expired or not.
+		if !cd && e.config.dns64(a, l, name, func(q message.Question) *cache.Answer {
+			four := e.staleLink(now, q, cd)
+			if missing = four == nil; missing {
+				four = &cache.Answer{}
+			}
+			return four
+		}) {
+			break
+		}
+		if missing {
+			return nil
+		}
 		next := aliasOf(l, name, q.Type)
 		if next == nil || seen(a.Answer, next) {
 			break

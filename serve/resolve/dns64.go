@@ -18,21 +18,33 @@ const ttl64 = 600
 // dns64 makes AAAA records from A records where there are none (RFC 6147, Section 5.1). It is called with each link of the chain; true: a is
 // finished.
 func (t *task) dns64(a *Answer, l *cache.Answer, name wire.Name) bool {
-	q := a.Question
-	if q.Type != wire.TypeAAAA || !t.config.DNS64.IsValid() || t.opts.CD || t.opts.CacheOnly {
+	if t.opts.CD || t.opts.CacheOnly {
 		return false // Section 5.5: a client that checks itself is given what is there
+	}
+	done := t.config.dns64(a, l, name, func(q message.Question) *cache.Answer { return t.link(q, true) })
+	if done && a.Rcode == wire.ServFail {
+		t.blame(a)
+	}
+	return done
+}
+
+// dns64 does it with the answers of look.
+func (c *Config) dns64(a *Answer, l *cache.Answer, name wire.Name, look func(message.Question) *cache.Answer) bool {
+	q := a.Question
+	if q.Type != wire.TypeAAAA || !c.DNS64.IsValid() {
+		return false
 	}
 	if l.Rcode == wire.NXDomain || l.Security == dnssec.Bogus || aliasOf(l, name, q.Type) != nil {
 		return false // Section 5.1.2: a name that does not exist stays so; other errors are as if there were no AAAA
 	}
-	if real := message.Find(l.Answer, name, wire.TypeAAAA); real != nil && !slices.ContainsFunc(t.config.DNS64Ignore, name.IsSubdomainOf) {
-		return t.left64(a, real)
+	if real := message.Find(l.Answer, name, wire.TypeAAAA); real != nil && !slices.ContainsFunc(c.DNS64Ignore, name.IsSubdomainOf) {
+		return c.left64(a, real, look)
 	}
-	return t.made64(a, l, name)
+	return c.made64(a, l, name, look)
 }
 
 // left64 leaves out AAAA records that are IPv4 addresses in another form (Section 5.1.4); false where nothing is to be made, because some are left.
-func (t *task) left64(a *Answer, real *message.RRset) bool {
+func (c *Config) left64(a *Answer, real *message.RRset, look func(message.Question) *cache.Answer) bool {
 	kept := real.Copy()
 	kept.Data = slices.DeleteFunc(kept.Data, func(d []byte) bool {
 		addr, ok := netip.AddrFromSlice(d)
@@ -45,7 +57,7 @@ func (t *task) left64(a *Answer, real *message.RRset) bool {
 	a.Answer = slices.DeleteFunc(a.Answer, drop)
 	a.Security = min(a.Security, dnssec.Insecure) // what is left is not what was signed
 	if len(kept.Data) == 0 {
-		return t.made64(a, &cache.Answer{}, real.Name)
+		return c.made64(a, &cache.Answer{}, real.Name, look)
 	}
 	kept.Sigs = nil
 	a.Answer = append(a.Answer, kept)
@@ -53,11 +65,10 @@ func (t *task) left64(a *Answer, real *message.RRset) bool {
 }
 
 // made64 puts what the A records of a name give in place of the AAAA records that are missing.
-func (t *task) made64(a *Answer, l *cache.Answer, name wire.Name) bool {
-	four := t.link(message.Question{Name: name, Type: wire.TypeA, Class: wire.ClassIN}, true)
+func (c *Config) made64(a *Answer, l *cache.Answer, name wire.Name, look func(message.Question) *cache.Answer) bool {
+	four := look(message.Question{Name: name, Type: wire.TypeA, Class: wire.ClassIN})
 	if four.Security == dnssec.Bogus { // Section 5.5, rule 1: what fails validation is SERVFAIL
-		a.add(four, t.config.Minimal)
-		t.blame(a)
+		a.add(four, c.Minimal)
 		return true
 	}
 	a.Expires = min(a.Expires, four.Expires) // also where nothing is made: A that fails now may be there soon
@@ -71,7 +82,7 @@ func (t *task) made64(a *Answer, l *cache.Answer, name wire.Name) bool {
 	}
 	for _, d := range set.Data {
 		if len(d) == 4 {
-			made.Data = append(made.Data, embed(t.config.DNS64, [4]byte(d)))
+			made.Data = append(made.Data, embed(c.DNS64, [4]byte(d)))
 		}
 	}
 	a.Answer = slices.DeleteFunc(a.Answer, func(s *message.RRset) bool { return s.Type == wire.TypeAAAA })
@@ -81,6 +92,7 @@ func (t *task) made64(a *Answer, l *cache.Answer, name wire.Name) bool {
 		a.Rcode, a.Reason, a.Text, a.Expires = wire.NoError, four.Reason, four.Text, four.Expires
 	}
 	a.Security = min(a.Security, four.Security) // Section 5.5: AD is told where what it was made from is secure
+	a.Stale = a.Stale || four.Stale
 	return true
 }
 
