@@ -31,13 +31,15 @@ func (w *Worker) fromLocal(out []byte) (n int, done bool) {
 			target := wire.Name(v.Sets[0].RData[0])
 			w.alias[w.aliases] = alias{v.Sets[0].TTL, v.Reason, v.Rule, target}
 			w.aliases++
+			w.policy = w.alias[0].rule
 			name = target
 			continue
 		case v.Outcome == local.Pass && w.aliases == 0:
 			w.opened = v.Opened
 			return 0, false
 		case v.Outcome == local.Pass && w.recursive:
-			return w.deferredTo(out, name), true
+			w.opened = v.Opened
+			return w.fromZone(out, name), true
 		}
 		return w.local(out, name, &v), true
 	}
@@ -55,9 +57,9 @@ func (w *Worker) goesOn(target wire.Name) bool {
 
 // local writes the answer that local data gives. owner is the name at the end of the aliases.
 func (w *Worker) local(out []byte, owner wire.Name, v *local.Verdict) int {
-	w.via, w.rcode, w.policy = event.FromLocal, wire.NoError, v.Rule
-	if w.policy == event.NoPolicy && w.aliases > 0 {
-		w.policy = w.alias[0].rule
+	w.via, w.rcode = event.FromLocal, wire.NoError
+	if v.Rule != event.NoPolicy { // else aliases end here
+		w.policy = v.Rule
 	}
 	if v.Policy {
 		w.via = event.FromPolicy

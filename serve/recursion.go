@@ -169,11 +169,8 @@ func (w *Worker) replyFlags(rcode wire.Rcode, s dnssec.Security) uint16 {
 	return f
 }
 
-// deferred hands the query to the resolver.
-func (w *Worker) deferred(out []byte) int { return w.deferredTo(out, w.q.Name) }
-
-// deferredTo has the resolver look up the name where aliases of the operator's own have led.
-func (w *Worker) deferredTo(out []byte, name wire.Name) int {
+// deferred hands the query to the resolver, to look up the name asked for, or where aliases of the operator's own have led.
+func (w *Worker) deferred(out []byte, name wire.Name) int {
 	if n, over := w.overRate(out); over {
 		return n
 	}
@@ -207,7 +204,7 @@ func (w *Worker) Finish(now int64, d *Deferred, a *resolve.Answer, out []byte) {
 	}
 	w.begin()
 	if w.aliases = copy(w.alias[:], d.alias); w.aliases > 0 {
-		w.policy = d.alias[0].rule
+		w.policy = w.alias[0].rule
 	}
 	w.via = event.FromRecursion
 	n := 0

@@ -181,7 +181,7 @@ func (w *Worker) question(out []byte) int {
 			return n
 		}
 	}
-	return w.fromZone(out)
+	return w.fromZone(out, w.q.Name)
 }
 
 // compiled answers from the worker's table of finished answers, if there is one to use.

@@ -18,11 +18,12 @@ const (
 	reasonNotSupported     = 21
 )
 
-// fromZone answers from the closest zone that holds the name: one of ours, else one of those that are always there.
-func (w *Worker) fromZone(out []byte) int {
-	i := w.table.find(w.q.Name, w.q.Type, w.lower[:0])
+// fromZone answers from the closest zone that holds the name: one of ours, else one of those that are always there. The name is the one asked for,
+// or where aliases of the operator's own have led.
+func (w *Worker) fromZone(out []byte, name wire.Name) int {
+	i := w.table.find(name, w.q.Type, w.lower[:0])
 	if i < 0 && w.recursive {
-		return w.deferred(out)
+		return w.deferred(out, name)
 	}
 	if i < 0 {
 		w.decided(event.NotServed)
@@ -30,8 +31,11 @@ func (w *Worker) fromZone(out []byte) int {
 	}
 	z := &w.table.zones[i]
 	// The DS of a local zone is its parent's (RFC 4035, Section 4.2), which proves that there is none.
-	if z.Local && w.recursive && (w.q.Type == wire.TypeDS && w.q.Name.Equal(z.Name) || w.opened || w.config.Recursion.opens(w.q.Name, z.Name)) {
-		return w.deferred(out)
+	if z.Local && w.recursive && (w.q.Type == wire.TypeDS && name.Equal(z.Name) || w.opened || w.config.Recursion.opens(name, z.Name)) {
+		return w.deferred(out, name)
+	}
+	if w.aliases > 0 && !z.Local && z.Allow == nil {
+		return w.deferred(out, name) // the resolver asks the zone here, and follows where it leads
 	}
 	w.zone = z.Number
 	switch {
@@ -51,28 +55,32 @@ func (w *Worker) fromZone(out []byte) int {
 	if z.Local {
 		w.via = event.FromLocal
 	}
-	return w.build(out, i)
+	return w.build(out, i, name)
 }
 
 // build makes the answer and, if it serves others as well, keeps it.
-func (w *Worker) build(out []byte, i int) int {
+func (w *Worker) build(out []byte, i int, name wire.Name) int {
 	z := &w.table.zones[i]
 	w.builder.Reset(out[:w.limit:len(out)])
 	w.builder.Question(w.q.Name, w.q.Type, w.q.Class)
 	w.builder.Reserve(w.opt.Size())
-	r := w.authority.Respond(z.Zone, w.q.Name, w.q.Type, w.q.DO, w.from.Transport != event.UDP, &w.builder)
+	whole := w.putAliases()
+	r := w.authority.Respond(z.Zone, name, w.q.Type, w.q.DO, w.from.Transport != event.UDP, &w.builder)
 	w.rcode = r.Rcode
 	if w.recursive && !r.AA && r.Rcode == wire.NoError {
-		return w.deferred(out) // a referral: who asked for recursion wants to know what is behind it (RFC 1034, Section 4.3.1)
+		return w.deferred(out, name) // a referral: who asked for recursion wants to know what is behind it (RFC 1034, Section 4.3.1)
 	}
 	if n, limited := w.limited(out, w.kind(r.Rcode, r.AA), w.limitName(&r, z)); limited {
 		return n
 	}
 	flags := wire.FlagQR | w.q.Flags&wire.FlagRD | uint16(r.Rcode&15)
-	if r.AA {
+	if r.AA || w.aliases > 0 { // RFC 1035, Section 4.1.1: it is about the first owner name
 		flags |= wire.FlagAA
 	}
-	if r.TC {
+	if w.aliases > 0 {
+		w.explain(w.alias[0].reason, "")
+	}
+	if r.TC || !whole {
 		flags |= wire.FlagTC
 	}
 	b := &w.builder
@@ -82,7 +90,7 @@ func (w *Worker) build(out []byte, i int) int {
 		AN: uint16(b.Count(wire.Answers)), NS: uint16(b.Count(wire.Authorities)), AR: uint16(b.Count(wire.Additionals)),
 	}
 	// ANY differs between UDP and streams. Answers about names that do not exist are not kept, see package fast.
-	if w.keyed && r.Whole && r.Named && !z.Local && w.q.Type != wire.TypeANY {
+	if w.keyed && w.aliases == 0 && r.Whole && r.Named && !z.Local && w.q.Type != wire.TypeANY {
 		w.fast.Add(fast.Answer{
 			Stamp: fast.Stamp{Zones: w.table.epoch, Zone: uint32(i), Version: z.version},
 			Tag:   z.Number, Flags: flags &^ wire.FlagRD, AN: h.AN, NS: h.NS, AR: h.AR, Body: out[w.q.End:n],

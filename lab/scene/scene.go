@@ -5,7 +5,7 @@
 //	config WORD...                         settings that differ from the usual ones (config.go); later ones are a reload
 //	server ADDRESS ZONE FILE [WORD...]     a server of a zone, and its habits: how it signs (sign.go), what it does wrong (network.go)
 //	lie ADDRESS NAME TYPE WORD...          a habit for one question; * is any
-//	zone NAME FILE                         a zone of our own; held NAME FILE: one that only resolving sees, as the local root
+//	zone NAME FILE [allow=PREFIX]          a zone of our own, and who may ask for it; held NAME FILE: one that only resolving sees, as the local root
 //	forward NAME ADDRESS; stub NAME ADDRESS
 //	local RECORD; rule NAME ANSWER [WORD...] [RECORD / RECORD...]   what the operator wants answered here (local.go); unlocal ends it
 //	query NAME TYPE [+OPTION...]           a client asks, and all that follows happens (client.go)
@@ -90,7 +90,7 @@ func Run(archive []byte, opts Options) (updated []byte, mismatches []Mismatch, e
 	return txtar.Format(a), mismatches, nil
 }
 
-var stepWord = regexp.MustCompile(`^(scenario|client|config|server|lie|zone|held|forward|stub|query|post|flood|wait|flush|nta|restart|health)( |$)`)
+var stepWord = regexp.MustCompile(`^(scenario|client|config|server|lie|zone|held|forward|stub|local|rule|unlocal|query|post|flood|wait|flush|nta|restart|health)( |$)`)
 
 func isStep(line string) bool { return strings.HasPrefix(line, "#") || stepWord.MatchString(line) }
 

@@ -10,6 +10,7 @@ import (
 
 	"anyu/dns/wire"
 	"anyu/serve"
+	"anyu/serve/filter"
 	"anyu/serve/resolve"
 	"anyu/serve/validate"
 )
@@ -102,11 +103,10 @@ func (w *world) setting(words []string) (done bool) {
 		w.places, w.stale = append(w.places, p), true
 	case words[0] == "lie" && len(args) >= 4:
 		w.lie(args)
-	case words[0] == "zone" && len(args) == 2:
-		w.own = append(w.own, [2]string{args[0], args[1]})
+	case words[0] == "zone" && len(args) >= 2:
+		w.own = append(w.own, args)
 		if w.machine != nil {
-			name := w.parse(args[0])
-			w.machine.server.Change(serve.Change{Put: []serve.Zone{{Name: wire.Name(name.AppendLower(nil)), Zone: w.load(name, args[1])}}})
+			w.serve(args)
 		}
 	case words[0] == "held" && len(args) == 2:
 		w.hidden = append(w.hidden, [2]string{args[0], args[1]})
@@ -121,6 +121,23 @@ func (w *world) setting(words []string) (done bool) {
 		return false
 	}
 	return true
+}
+
+// serve has the machine answer from a zone: NAME FILE [allow=PREFIX].
+func (w *world) serve(words []string) {
+	name := w.parse(words[0])
+	z := serve.Zone{Name: wire.Name(name.AppendLower(nil)), Zone: w.load(name, words[1])}
+	for _, word := range words[2:] {
+		prefix, ok := strings.CutPrefix(word, "allow=")
+		p, err := netip.ParsePrefix(prefix)
+		if !ok || err != nil {
+			w.fail("a zone has no word %s", word)
+			return
+		}
+		list := filter.NewACL([]netip.Prefix{p})
+		z.Allow = &list
+	}
+	w.machine.server.Change(serve.Change{Put: []serve.Zone{z}})
 }
 
 func (w *world) addr(text string) netip.Addr {

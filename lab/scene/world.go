@@ -44,7 +44,7 @@ type world struct {
 	lies     []lie
 	keys     internet.Keys
 	plan     plan
-	own      [][2]string
+	own      [][]string // words of zone steps
 	hidden   [][2]string
 	noAnchor bool
 	follow   bool
@@ -280,8 +280,7 @@ func (w *world) start(anchors []validate.Anchor) {
 	}
 	w.machine = newMachine(w.plan, func() int64 { return w.now }, w)
 	for _, z := range w.own {
-		name := w.parse(z[0])
-		w.machine.server.Change(serve.Change{Put: []serve.Zone{{Name: wire.Name(name.AppendLower(nil)), Zone: w.load(name, z[1])}}})
+		w.serve(z)
 	}
 	for _, z := range w.hidden {
 		name := w.parse(z[0])
