@@ -60,7 +60,7 @@ type Rule struct {
 	Types []wire.Type
 	// Clients it is for; nil: those who may use recursion.
 	Clients *filter.ACL
-	// Records at or below the name. Those of a rule with Clients are there for these only.
+	// Records at or below the name. Those of a rule with Clients are there for these only, and go before what all see.
 	Records []Record
 	// Reason is what clients are told (RFC 8914); event.NoReason: nothing.
 	Reason uint16
@@ -214,7 +214,7 @@ func (t *Table) Look(name wire.Name, typ wire.Type, from netip.Addr, open bool, 
 	if r == nil && !open {
 		return Verdict{Reason: event.NoReason}
 	}
-	v := t.decide(r, lower, labels, typ)
+	v := t.decide(r, lower, labels, typ, open)
 	switch {
 	case v.Outcome == Pass:
 		return v
@@ -256,23 +256,31 @@ func (t *Table) closest(lower wire.Name, labels int, typ wire.Type, from netip.A
 	return nil
 }
 
-// find is the data at a name that a rule, which may be nil, lets be seen.
-func (t *Table) find(r *rule, lower wire.Name) *data {
-	if r != nil && r.private != nil {
-		return r.private[string(lower)]
+// find is the data at a name for a client that a rule, which may be nil, is for: what the rule has for its clients only goes before what all who may use
+// recursion (open) see.
+func (t *Table) find(r *rule, lower wire.Name, open bool) *data {
+	if r == nil || r.private == nil {
+		return t.data[string(lower)]
 	}
-	return t.data[string(lower)]
+	d := r.private[string(lower)]
+	if !open || d != nil && len(d.sets) > 0 {
+		return d
+	}
+	if all := t.data[string(lower)]; all != nil {
+		return all
+	}
+	return d
 }
 
-func (t *Table) decide(r *rule, lower wire.Name, labels int, typ wire.Type) Verdict {
+func (t *Table) decide(r *rule, lower wire.Name, labels int, typ wire.Type, open bool) Verdict {
 	v := Verdict{Reason: event.NoReason}
 	var d *data
 	if labels <= t.deepest {
-		d = t.find(r, lower)
+		d = t.find(r, lower, open)
 	}
 	if r != nil {
 		if r.Action == Redirect && (d == nil || len(d.sets) == 0) {
-			d = t.find(r, r.Name)
+			d = t.find(r, r.Name, open)
 		}
 	}
 	if d != nil && len(d.sets) > 0 {
@@ -293,7 +301,7 @@ func (t *Table) decide(r *rule, lower wire.Name, labels int, typ wire.Type) Verd
 		v.Reason = r.Reason
 	}
 	if v.Outcome == Absent || v.Outcome == NoName {
-		if top := t.find(r, r.Name); top != nil {
+		if top := t.find(r, r.Name, open); top != nil {
 			v.soa(top.sets, r.Name)
 		}
 	}
