@@ -91,7 +91,7 @@ type LocalRule struct {
 	// the rule's name), `static` (there is nothing but our records), `transparent` (looked up where we have no record: an exception from a rule above, or from the zones
 	// that are always answered here), `typetransparent` (the same, and types of which we have no record are looked up too).
 	Answer string `yaml:"answer"`
-	// Types the rule is for, for example [AAAA]. Default: all.
+	// Types the rule is for, for example [AAAA]. A question for ANY is for each of them. Default: all.
 	Types []string `yaml:"types"`
 	// Records at or below the name, as under local.records; a name without a dot at the end is below the rule's, @ is the rule's own. An SOA record of the rule's
 	// name goes with answers that there is nothing, so that clients keep them.

@@ -241,7 +241,7 @@ func (t *Table) closest(lower wire.Name, labels int, typ wire.Type, from netip.A
 	for ; labels >= t.highest; labels-- {
 		for _, r := range t.rules[string(n)] {
 			// RFC 4035, Section 3.1.4.1: the DS of a name is its parent's to tell.
-			if typ == wire.TypeDS && len(n) == len(lower) && !n.IsRoot() || len(r.Types) > 0 && !slices.Contains(r.Types, typ) {
+			if typ == wire.TypeDS && len(n) == len(lower) && !n.IsRoot() || !r.isFor(typ) {
 				continue
 			}
 			if r.Clients == nil && open || r.Clients != nil && r.Clients.Contains(from) {
@@ -254,6 +254,11 @@ func (t *Table) closest(lower wire.Name, labels int, typ wire.Type, from netip.A
 		n = n.Parent()
 	}
 	return nil
+}
+
+// isFor tells whether a rule is for a type. ANY asks for what the rule is for, too; there need not be anything else in its answer (RFC 8482, Section 4.1).
+func (r *rule) isFor(typ wire.Type) bool {
+	return len(r.Types) == 0 || typ == wire.TypeANY || slices.Contains(r.Types, typ)
 }
 
 // find is the data at a name for a client that a rule, which may be nil, is for: what the rule has for its clients only goes before what all who may use
