@@ -32,51 +32,60 @@ func localReason(word string) uint16 {
 
 // planLocal reads what is to be answered here, files too.
 func planLocal(c *config.Local) (p local.Config, err error) {
+	var all []local.Source // what every client sees
+	take := func(where string, list []local.Record) {
+		all, p.Records = append(all, local.Source{Where: where, Records: list}), append(p.Records, list...)
+	}
+	var list []local.Record
 	for _, text := range c.Records {
 		r, err := zone.ParseRecord(text, wire.Root())
 		if err != nil {
 			return p, err
 		}
-		p.Records = append(p.Records, local.Record(r))
+		list = append(list, local.Record(r))
 	}
+	take("recursion.local.records", list)
 	for _, file := range c.Files {
 		list, err := local.Lines(func(record func(zone.Record), bad func(error) bool) error {
 			return zone.Scan(context.Background(), zone.LoadOptions{Name: wire.Root(), Class: wire.ClassIN, File: file, Open: openFile}, record, bad)
-		}, file)
+		}, file, local.MaxRecords-len(p.Records))
 		if err != nil {
 			return p, fmt.Errorf("recursion.local.files: %w", err)
 		}
-		p.Records = append(p.Records, list...)
+		take(file, list)
 	}
-	reversed := p.Records
 	for _, file := range c.Hosts {
-		list, err := readHosts(file)
+		list, err := readHosts(file, local.MaxRecords-len(p.Records))
 		if err != nil {
 			return p, fmt.Errorf("recursion.local.hosts: %w", err)
 		}
-		p.Records = append(p.Records, list...)
-		reversed = append(reversed[:len(reversed):len(reversed)], list...)
+		take(file, list)
 	}
 	if c.Reverse {
-		p.Records = append(p.Records, local.Reverse(reversed)...)
+		take("recursion.local.reverse", local.Reverse(p.Records))
 	}
-	for _, r := range c.Rules {
+	for i, r := range c.Rules {
 		rule, err := planRule(r)
 		if err != nil {
 			return p, err
 		}
-		p.Rules = append(p.Rules, rule)
+		if p.Rules = append(p.Rules, rule); rule.Clients == nil && len(rule.Records) > 0 {
+			all = append(all, local.Source{Where: fmt.Sprintf("recursion.local.rules[%d]", i), Records: rule.Records})
+		}
+	}
+	if err := local.Check(all); err != nil {
+		return p, fmt.Errorf("recursion.local: %w", err)
 	}
 	return p, nil
 }
 
-func readHosts(file string) ([]local.Record, error) {
+func readHosts(file string, room int) ([]local.Record, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return local.Hosts(f, file)
+	return local.Hosts(f, file, room)
 }
 
 func planRule(c config.LocalRule) (r local.Rule, err error) {

@@ -15,13 +15,13 @@ import (
 // ttl of records whose file gives none.
 const ttl = 3600
 
-// maxRecords of all local data: what a mistyped path or a $GENERATE may make of a file is refused before memory is gone.
-const maxRecords = 10_000_000
+// MaxRecords of all local data: what a mistyped path or a $GENERATE may make of a file is refused before memory is gone.
+const MaxRecords = 10_000_000
 
-var errTooMany = fmt.Errorf("more than %d records", maxRecords)
+var errTooMany = errors.New("too many records: of all local data together there may be " + fmt.Sprint(MaxRecords))
 
-// Hosts reads a file in the form of /etc/hosts: an address and its names. Errors begin with file:line:column.
-func Hosts(r io.Reader, file string) (list []Record, err error) {
+// Hosts reads a file in the form of /etc/hosts: an address and its names; room is how many records there may be. Errors begin with file:line:column.
+func Hosts(r io.Reader, file string, room int) (list []Record, err error) {
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
 		text, _, _ := strings.Cut(lines.Text(), "#")
@@ -47,7 +47,7 @@ func Hosts(r io.Reader, file string) (list []Record, err error) {
 			if err != nil {
 				return nil, wrong(word, "%v", err)
 			}
-			if list = append(list, address(name, a)); len(list) > maxRecords {
+			if list = append(list, address(name, a)); len(list) > room {
 				return nil, wrong(word, "%v", errTooMany)
 			}
 		}
@@ -66,14 +66,14 @@ func address(name wire.Name, a netip.Addr) Record {
 	return Record{name, wire.TypeAAAA, ttl, a.AsSlice()}
 }
 
-// Lines reads records as a zone file has them, names in full. Errors begin with file:line:column.
-func Lines(scan func(record func(zone.Record), bad func(error) bool) error, file string) (list []Record, err error) {
+// Lines reads records as a zone file has them, names in full; room is how many there may be. Errors begin with file:line:column.
+func Lines(scan func(record func(zone.Record), bad func(error) bool) error, file string, room int) (list []Record, err error) {
 	var first error
 	err = scan(func(r zone.Record) {
 		if r.Owner.IsWildcard() && first == nil {
 			first = fmt.Errorf("%s: %s is a wildcard: write a rule with redirect", file, r.Owner)
 		}
-		if len(list) > maxRecords && first == nil {
+		if len(list) >= room && first == nil {
 			first = fmt.Errorf("%s: %w", file, errTooMany)
 		}
 		if first == nil {

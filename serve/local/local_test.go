@@ -89,7 +89,7 @@ func TestLook_choosesByClient(t *testing.T) {
 }
 
 func TestHosts_readsAndRefuses(t *testing.T) {
-	list, err := local.Hosts(strings.NewReader("# ours\n127.0.0.1 localhost\n10.0.0.5\tprinter printer.corp # first floor\n::ffff:10.0.0.6 six\n2001:db8::1 www.corp.\nfe80::1%eth0 link\n0.0.0.0 ads.example\n"), "hosts")
+	list, err := local.Hosts(strings.NewReader("# ours\n127.0.0.1 localhost\n10.0.0.5\tprinter printer.corp # first floor\n::ffff:10.0.0.6 six\n2001:db8::1 www.corp.\nfe80::1%eth0 link\n0.0.0.0 ads.example\n"), "hosts", 6)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,9 +102,40 @@ func TestHosts_readsAndRefuses(t *testing.T) {
 		"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.e.f.ip6.arpa. PTR" {
 		t.Error(s)
 	}
-	for text, want := range map[string]string{"10.0.0.5 a\nten b": `hosts:2:1: "ten" is no address`, "10.0.0.5": "hosts:1:1: 10.0.0.5 has no name", "10.0.0.5 a a..b": "hosts:1:12: "} {
-		if _, err := local.Hosts(strings.NewReader(text), "hosts"); err == nil || !strings.HasPrefix(err.Error(), want) {
+	for text, want := range map[string]string{"10.0.0.5 a\nten b": `hosts:2:1: "ten" is no address`, "10.0.0.5": "hosts:1:1: 10.0.0.5 has no name", "10.0.0.5 a a..b": "hosts:1:12: ",
+		"10.0.0.5 a b\n10.0.0.6 c": "hosts:2:10: too many records"} {
+		if _, err := local.Hosts(strings.NewReader(text), "hosts", 2); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// RFC 1034, Section 3.6.2: beside a CNAME there is nothing, whichever files the two come from.
+func TestCheck_findsRecordsBesideAliases(t *testing.T) {
+	of := func(where string, texts ...string) local.Source {
+		s := local.Source{Where: where}
+		for _, text := range texts {
+			s.Records = append(s.Records, record(t, text))
+		}
+		return s
+	}
+	records := of("recursion.local.records", "www.example. CNAME cdn.example.", "mail.example. A 192.0.2.1")
+	for _, c := range []struct {
+		other local.Source
+		want  string
+	}{
+		{of("hosts", "mail.example. A 192.0.2.2"), "<nil>"},
+		{of("a file", "WWW.example. CNAME CDN.example."), "<nil>"},
+		{of("hosts", "WWW.example. A 192.0.2.2"), "hosts: WWW.example. has a record of type A, and a CNAME in recursion.local.records"},
+		{of("a file", "www.example. CNAME other.example."), "a file: www.example. has a CNAME, and another in recursion.local.records"},
+		{of("a file", "mail.example. CNAME other.example."), "recursion.local.records: mail.example. has a record of type A, and a CNAME in a file"},
+	} {
+		if got := fmt.Sprint(local.Check([]local.Source{records, c.other})); got != c.want {
+			t.Errorf("%s: %s, want %s", c.other.Where, got, c.want)
+		}
+	}
+	many := make([]local.Record, local.MaxRecords/2+1)
+	if err := local.Check([]local.Source{{Where: "one", Records: many}, {Where: "two", Records: many}}); err == nil || !strings.HasPrefix(err.Error(), "two: too many records") {
+		t.Error(err)
 	}
 }
