@@ -95,6 +95,7 @@ type rule struct {
 // Table is all local data at one moment. The nil Table is empty.
 type Table struct {
 	data     map[string]*data
+	bare     map[string]*data // what no rule brought, where there are rules with clients
 	rules    map[string][]*rule
 	ordered  []*rule
 	deepest  int // labels of the longest name with data or a rule
@@ -113,8 +114,14 @@ func New(c Config, before *Table) *Table {
 	if before != nil {
 		t.answered = before.answered
 	}
+	if slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.Clients != nil }) {
+		t.bare = map[string]*data{}
+	}
 	for _, r := range c.Records {
-		t.put(t.data, r)
+		t.records += t.put(t.data, r)
+		if t.bare != nil {
+			t.put(t.bare, r)
+		}
 	}
 	for _, r := range c.Rules {
 		t.rule(r, before)
@@ -131,7 +138,7 @@ func (t *Table) rule(from Rule, before *Table) {
 		into = r.private
 	}
 	for _, record := range r.Records {
-		t.put(into, record)
+		t.records += t.put(into, record)
 	}
 	key := string(r.Name)
 	r.counted = before.counter(r, len(t.rules[key]))
@@ -150,8 +157,8 @@ func (t *Table) counter(r *rule, nth int) *atomic.Uint64 {
 	return new(atomic.Uint64)
 }
 
-// put adds a record, and the names above it, which exist then (RFC 8020).
-func (t *Table) put(into map[string]*data, r Record) {
+// put adds a record, and the names above it, which exist then (RFC 8020). It returns how many are new, 1 or 0.
+func (t *Table) put(into map[string]*data, r Record) (added int) {
 	owner := wire.Name(r.Owner.AppendLower(nil))
 	t.deepest = max(t.deepest, owner.Labels())
 	for n := owner; into[string(n)] == nil; n = n.Parent() {
@@ -170,8 +177,9 @@ func (t *Table) put(into map[string]*data, r Record) {
 	s.TTL = min(s.TTL, r.TTL) // RFC 2181, Section 5.2
 	if !slices.ContainsFunc(s.RData, func(b []byte) bool { return string(b) == string(r.RData) }) {
 		s.RData = append(s.RData, r.RData)
-		t.records++
+		return 1
 	}
+	return 0
 }
 
 // Outcome says what is to be done with a question.
@@ -261,8 +269,8 @@ func (r *rule) isFor(typ wire.Type) bool {
 	return len(r.Types) == 0 || typ == wire.TypeANY || slices.Contains(r.Types, typ)
 }
 
-// find is the data at a name for a client that a rule, which may be nil, is for: what the rule has for its clients only goes before what all who may use
-// recursion (open) see.
+// find is the data at a name for a client that a rule, which may be nil, is for: what the rule has for its clients only goes before records that no
+// rule brought, which all see who may use recursion (open). Records of other rules belong to these.
 func (t *Table) find(r *rule, lower wire.Name, open bool) *data {
 	if r == nil || r.private == nil {
 		return t.data[string(lower)]
@@ -271,8 +279,8 @@ func (t *Table) find(r *rule, lower wire.Name, open bool) *data {
 	if !open || d != nil && len(d.sets) > 0 {
 		return d
 	}
-	if all := t.data[string(lower)]; all != nil {
-		return all
+	if bare := t.bare[string(lower)]; bare != nil {
+		return bare
 	}
 	return d
 }
