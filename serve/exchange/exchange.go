@@ -105,6 +105,9 @@ func (x *Exchange) Begin(ask resolve.Ask, servers *nameserver.Table, random func
 // there are). Until then it waits its turn, for a while. End gives the place back.
 func (x *Exchange) Admit(now int64, limit int) Action {
 	x.limit, x.queued = limit, false
+	if x.late(now) { // not the server's fault: it was not asked
+		return x.end(resolve.Outcome{Kind: resolve.Full})
+	}
 	if x.servers.Begin(x.ask.Server, limit, now) {
 		x.leave = true
 		return x.send(now)
@@ -112,13 +115,16 @@ func (x *Exchange) Admit(now int64, limit int) Action {
 	if limit == 0 || x.servers.Look(x.ask.Server, x.ask.Zone, now).Outstanding < limit {
 		return x.end(resolve.Outcome{Kind: resolve.Held})
 	}
-	if x.looks >= MaxLooks || x.ask.Until > 0 && now >= x.ask.Until {
+	if x.looks >= MaxLooks {
 		return x.end(resolve.Outcome{Kind: resolve.Full})
 	}
 	x.queued, x.deadline = true, now+int64(queuePause)<<x.looks
 	x.looks++
 	return Wait
 }
+
+// late tells whether nobody waits for the reply any more.
+func (x *Exchange) late(now int64) bool { return x.ask.Until > 0 && now >= x.ask.Until }
 
 // Queued tells that the exchange waits for its turn, until Deadline, and has nothing on its way.
 func (x *Exchange) Queued() bool { return x.queued }
@@ -163,7 +169,7 @@ func (x *Exchange) Outcome() resolve.Outcome { return x.outcome }
 
 // send makes the next message.
 func (x *Exchange) send(now int64) Action {
-	if x.sends >= MaxSends || x.ask.Until > 0 && now >= x.ask.Until {
+	if x.sends >= MaxSends || x.late(now) {
 		return x.end(resolve.Outcome{Kind: resolve.TimedOut})
 	}
 	x.sends++

@@ -62,7 +62,7 @@ func (t *task) iterate(q message.Question, avoid []server) (*reply, *failed) {
 		ask := m.next(d.zone)
 		t.note(Step{Kind: StepZone, Question: ask, Zone: d.zone})
 		r, kind, err := t.askZone(d, ask, avoid)
-		if err != nil && d.conf != nil && d.conf.First && err.reason != reasonLimit { // the configured servers fail: as if there were none
+		if err != nil && d.conf != nil && d.conf.First && t.exhausted() == nil { // the configured servers fail, or may not be asked now: as if there were none
 			passed = append(passed, d.conf)
 			if d, err = t.closest(q, passed...); err == nil {
 				m = minimiser{on: t.config.Minimise && !d.recursive, q: q}
