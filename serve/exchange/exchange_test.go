@@ -731,3 +731,28 @@ func TestAdmit_waitsForItsTurn(t *testing.T) {
 		t.Errorf("%d are under way", s.Outstanding)
 	}
 }
+
+// An exchange whose time is over before it is admitted was not sent: nobody may call it a timeout of the server, which was not asked.
+func TestAdmit_tooLateIsNoTimeout(t *testing.T) {
+	servers := nameserver.New(nameserver.Config{})
+	until := second + int64(time.Millisecond)
+	ask := resolve.Ask{ID: 1, Server: server, Zone: zone, Question: question, Timeout: time.Second, Until: until}
+	late := exchange.New(ask, servers, generator(7), ours, second)
+	if got := late.Admit(until, 0); got != exchange.Done || late.Outcome().Kind != resolve.Full {
+		t.Errorf("admitted too late: action %d, outcome %d", got, late.Outcome().Kind)
+	}
+	first := exchange.New(resolve.Ask{ID: 2, Server: server, Zone: zone, Question: question, Timeout: time.Second}, servers, generator(7), ours, second)
+	waits := exchange.New(ask, servers, generator(7), ours, second)
+	first.Admit(second, 1)
+	if got := waits.Admit(second, 1); got != exchange.Wait {
+		t.Fatalf("it must wait for its turn: action %d", got)
+	}
+	first.End()
+	if got := waits.Expired(waits.Deadline()); got != exchange.Done || waits.Outcome().Kind != resolve.Full {
+		t.Errorf("its turn comes too late: action %d, outcome %d", got, waits.Outcome().Kind)
+	}
+	waits.End()
+	if s := servers.Look(server, zone, second); s.Outstanding != 0 {
+		t.Errorf("%d are under way", s.Outstanding)
+	}
+}
