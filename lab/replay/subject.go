@@ -66,7 +66,7 @@ func NewSubject(s Settings) (System, error) {
 	x.engine = resolve.New(config, resolve.Shared{Cache: x.cache, Servers: x.servers, Validator: x.validator}, x.random)
 	x.table = pending.New(pending.Config{Stale: s.ServeExpired, StaleAfter: staleAfter(&s), StaleTTL: s.ExpiredReplyTTL, Prefetch: s.Prefetch, Discard: s.DiscardTimeout}, x.engine, x.cache)
 	if len(x.points) > 0 {
-		x.table.Follow(x.validator, x.points, false, func(_ *anchor.Point, anchors bool, _ error) {
+		x.table.Follow(x.validator, x.points, s.AnchorSignaling, func(_ *anchor.Point, anchors bool, _ error) {
 			if anchors {
 				x.trust()
 			}

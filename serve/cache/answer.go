@@ -203,6 +203,13 @@ func (c *Cache) appendAnswer(e []byte, a *Answer, ref wire.Name) []byte {
 	return e
 }
 
+// DropAnswer forgets what a question was answered with, fresh or expired, where an answer was heard that may not be kept.
+func (c *Cache) DropAnswer(q message.Question, variant uint8) {
+	for _, kind := range [...]byte{kindAnswer, kindNoName, kindFailure} {
+		c.remove(kind, q, variant)
+	}
+}
+
 // remove forgets one entry of a question.
 func (c *Cache) remove(kind byte, q message.Question, variant uint8) int {
 	var room [keyRoom]byte

@@ -287,9 +287,12 @@ func (t *task) keep(a *cache.Answer, variant uint8, epoch uint64) {
 	}
 	t.lowerSOA(a, ttl)
 	a.Stored, a.Expires = t.e.now/second, t.e.now/second+int64(ttl)
-	if ttl > 0 {
-		t.e.Cache.Since(epoch).PutAnswer(held, variant, ttl, t.e.now)
+	if ttl == 0 {
+		// RFC 8767, Section 4: what could be refreshed is not used any more, though the new answer may not be kept.
+		t.e.Cache.DropAnswer(a.Question, variant)
+		return
 	}
+	t.e.Cache.Since(epoch).PutAnswer(held, variant, ttl, t.e.now)
 }
 
 // shorter is an answer as it is kept where the cache does not let its RRset live as long as this server says.
