@@ -103,6 +103,13 @@ func (w *Worker) guarded() bool {
 	return i >= 0 && w.table.zones[i].Allow != nil
 }
 
+// alwaysThere tells whether the name lies in a zone that is always there. It was looked up because the settings open the zone, perhaps for this client
+// only: a packet would go to others, and outlive the settings.
+func (w *Worker) alwaysThere(q message.Question) bool {
+	i := w.table.find(q.Name, q.Type, w.lower[:0])
+	return i >= 0 && w.table.zones[i].Local
+}
+
 // cached answers from the cache of finished packets.
 func (w *Worker) cached(out []byte) (n int, ok bool) {
 	r := w.config.Recursion
@@ -308,7 +315,7 @@ func (w *Worker) keepPacket(a *resolve.Answer, h wire.Header, body []byte) {
 			return // the cache holds it with a shorter life
 		}
 	}
-	if !a.Cached || life <= 0 || a.Stale || w.q.Flags&wire.FlagRD == 0 || w.config.Recursion == nil {
+	if !a.Cached || life <= 0 || a.Stale || w.q.Flags&wire.FlagRD == 0 || w.config.Recursion == nil || w.alwaysThere(a.Question) {
 		return
 	}
 	p := &cache.Packet{Body: body, Flags: h.Flags, AN: h.AN, NS: h.NS, AR: h.AR, Rcode: a.Rcode, Reason: a.Reason, Text: []byte(a.Text), Security: a.Security,
