@@ -124,7 +124,12 @@ func (c *Console) apiReload(p *page) error {
 		return &httpError{http.StatusForbidden, "error.token"}
 	}
 	start := time.Now()
-	err := c.opts.Node.Reload(p.r.Context())
+	err := c.opts.Node.Reload(p.r.Context(), p.User)
+	facts := map[string]string{}
+	if err != nil {
+		facts["error"] = err.Error()
+	}
+	c.audit(p, "reload", facts)
 	c.opts.Log.Info("reload by the console", "user", p.User, "client", remote(p.r), "error", err)
 	if err != nil {
 		p.json(http.StatusUnprocessableEntity, map[string]string{"error": err.Error()})

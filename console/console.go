@@ -43,10 +43,15 @@ type Zones interface{ ZoneStates() []ZoneState }
 type Node interface {
 	// About is what does not change often.
 	About() About
-	// Reload reads the configuration and changed zones again.
-	Reload(ctx context.Context) error
+	// Reload reads the configuration and changed zones again, because somebody wants it.
+	Reload(ctx context.Context, who string) error
 	// Ready is nil when everything configured is served, else what is missing.
 	Ready() error
+}
+
+// Auditor keeps who did what. When Audit returns it is on disk.
+type Auditor interface {
+	Audit(who, act string, facts map[string]string)
 }
 
 // ZoneState is a zone as pages show it. What is zero is not shown.
@@ -120,6 +125,7 @@ type Options struct {
 	Zones    Zones
 	Resolver Resolver // may be nil
 	Node     Node
+	Auditor  Auditor // may be nil
 	Log      *slog.Logger
 }
 
@@ -254,4 +260,20 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	c.pair, c.seen = &pair, info.ModTime()
 	return c.pair, nil
+}
+
+// audit keeps an act of who sent the request.
+func (c *Console) audit(p *page, act string, facts map[string]string) {
+	if c.opts.Auditor == nil {
+		return
+	}
+	if facts == nil {
+		facts = map[string]string{}
+	}
+	facts["by"], facts["client"] = "console", remote(p.r).String()
+	who := p.User
+	if who == "" {
+		who = "nobody logged in"
+	}
+	c.opts.Auditor.Audit(who, act, facts)
 }

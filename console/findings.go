@@ -173,6 +173,9 @@ func (c *Console) acknowledge(p *page) error {
 		user = remote(p.r).String()
 	}
 	err := c.opts.Findings.Ack(p.r.PathValue("id"), user, p.now)
+	if err == nil {
+		c.audit(p, "acknowledge", map[string]string{"finding": p.r.PathValue("id")})
+	}
 	if errors.Is(err, findings.ErrNoFinding) {
 		return &httpError{http.StatusNotFound, "error.finding"}
 	}

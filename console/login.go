@@ -49,10 +49,14 @@ func (c *Console) login(p *page) error {
 		c.sessions.end(c.sessionSecret(p.r)) // a session never survives a login (session fixation)
 		c.setSession(p.w, c.sessions.start(name, time.Now()), sessionLife)
 		c.opts.Log.Info("console login", "user", name, "client", remote(p.r))
+		c.audit(p, "login", map[string]string{"account": name})
 		http.Redirect(p.w, p.r, next, http.StatusSeeOther)
 		return nil
 	}
 	c.opts.Log.Warn("console login failed", "user", name, "client", remote(p.r), "slowed_down", wait > 0)
+	if wait == 0 { // not each of a flood
+		c.audit(p, "login-failed", map[string]string{"account": name})
+	}
 	p.Title = p.T("login.title")
 	view := loginView{page: p, Next: next, Name: name, Error: p.T("login.wrong")}
 	status := http.StatusUnauthorized
@@ -67,6 +71,7 @@ func (c *Console) logout(p *page) error {
 	if !c.tokenRight(p.r) {
 		return &httpError{http.StatusForbidden, "error.token"}
 	}
+	c.audit(p, "logout", nil)
 	c.sessions.end(c.sessionSecret(p.r))
 	c.setSession(p.w, "", -time.Second)
 	http.Redirect(p.w, p.r, "/login", http.StatusSeeOther)

@@ -241,7 +241,7 @@ func (w *world) About() console.About {
 		Dropped: []history.Count{{Name: "ring", N: 0}, {Name: "socket", N: 0}}}
 }
 
-func (w *world) Reload(context.Context) error {
+func (w *world) Reload(context.Context, string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reloaded++

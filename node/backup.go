@@ -23,7 +23,24 @@ func Backup(from, to string, progress func(name string, size int64)) (files int,
 	if err := emptyFolder(to); err != nil {
 		return 0, 0, fmt.Errorf("backing up: %w", err)
 	}
-	return copyTree(from, to, progress)
+	// The ledger after the log, and then what was closed meanwhile: the copy's ledger knows each of its segments, and each is there.
+	for _, part := range []func(rel string) bool{
+		func(rel string) bool { return !within(rel, ledgerDir) },
+		func(rel string) bool { return within(rel, ledgerDir) },
+		func(rel string) bool { return within(rel, logDir) },
+	} {
+		f, n, err := copyTree(from, to, part, progress)
+		files, size = files+f, size+n
+		if err != nil {
+			return files, size, err
+		}
+	}
+	return files, size, nil
+}
+
+// within tells whether a path is a folder or in it.
+func within(rel, dir string) bool {
+	return rel == dir || strings.HasPrefix(rel, dir+string(filepath.Separator))
 }
 
 // Restore puts a backup into a data folder that does not exist or is empty.
@@ -34,7 +51,7 @@ func Restore(from, to string, progress func(name string, size int64)) (files int
 	if err := emptyFolder(to); err != nil {
 		return 0, 0, fmt.Errorf("restoring: %w: stop anyu and move the old folder away first", err)
 	}
-	files, size, err = copyTree(from, to, progress)
+	files, size, err = copyTree(from, to, func(string) bool { return true }, progress)
 	if err != nil {
 		return files, size, err
 	}
@@ -83,8 +100,8 @@ func emptyFolder(dir string) error {
 	return err
 }
 
-// copyTree copies what a node would need again. What vanishes while it is copied was replaced by something newer.
-func copyTree(from, to string, progress func(string, int64)) (files int, size int64, err error) {
+// copyTree copies what a node would need again, of what is wanted and not there yet. What vanishes while it is copied was replaced by something newer.
+func copyTree(from, to string, wanted func(rel string) bool, progress func(string, int64)) (files int, size int64, err error) {
 	err = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -98,13 +115,18 @@ func copyTree(from, to string, progress func(string, int64)) (files int, size in
 		}
 		base := d.Name()
 		switch {
+		case !wanted(rel) && rel != ".":
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(to, rel), 0o750)
 		case !d.Type().IsRegular() || rel == lockFile || rel == cacheFile || base == "lock" || strings.HasPrefix(base, ".new-"):
 			return nil
 		}
 		n, err := copyFile(path, filepath.Join(to, rel))
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {
 			return nil
 		}
 		if err == nil {

@@ -25,7 +25,7 @@ func TestRecursion_findsAWrongClock(t *testing.T) {
 		}
 		for _, n := range w.nodes {
 			if n.at == worldRoot+":53" {
-				if err := n.Reload(t.Context(), true); err != nil {
+				if err := n.Reload(t.Context(), "test", true); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -30,7 +30,7 @@ func (n *Node) openConsole() error {
 		Name: c.Node, Version: n.opts.Version, Language: c.Language,
 		Listen: c.Console.Listen, Hosts: c.Console.Hosts, Certificate: c.Console.Certificate, Key: c.Console.Key,
 		Users: users, Gauge: n.gauge, History: n.history, Findings: n.findings, Trail: n.trail, Metrics: n.registry,
-		Zones: seen, Resolver: seen, Node: seen, Log: n.opts.Log,
+		Zones: seen, Resolver: seen, Node: seen, Auditor: seen, Log: n.opts.Log,
 	})
 	if err != nil {
 		return err
@@ -103,8 +103,8 @@ func (s shown) About() console.About {
 }
 
 // Reload implements console.Node.
-func (s shown) Reload(ctx context.Context) error {
-	return s.n.Reload(context.WithoutCancel(ctx), false)
+func (s shown) Reload(ctx context.Context, who string) error {
+	return s.n.Reload(context.WithoutCancel(ctx), who, false)
 }
 
 // Ready implements console.Node.

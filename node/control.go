@@ -36,10 +36,13 @@ type response struct {
 type controlServer struct {
 	listener net.Listener
 	path     string
-	handle   func(ctx context.Context, command string, args []string) (any, error)
+	handle   func(ctx context.Context, who, command string, args []string) (any, error)
 }
 
-func listenControl(dir string, handle func(context.Context, string, []string) (any, error)) (*controlServer, error) {
+// unknownPeer is who the system does not name.
+const unknownPeer = "control socket"
+
+func listenControl(dir string, handle func(context.Context, string, string, []string) (any, error)) (*controlServer, error) {
 	path := filepath.Join(dir, controlFile)
 	// The lock of the folder says that nobody else listens here; what is left is from a node that was killed.
 	os.Remove(path)
@@ -100,7 +103,7 @@ func (c *controlServer) one(ctx context.Context, conn net.Conn) {
 	var out response
 	if err := json.NewDecoder(io.LimitReader(conn, maxControlRequest)).Decode(&r); err != nil {
 		out.Error = "the request is no JSON object with a command: " + err.Error()
-	} else if result, err := c.handle(ctx, r.Command, r.Args); err != nil {
+	} else if result, err := c.handle(ctx, peer(conn), r.Command, r.Args); err != nil {
 		out.Error = err.Error()
 	} else if out.Result, err = json.Marshal(result); err != nil {
 		out.Error = err.Error()

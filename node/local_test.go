@@ -45,7 +45,7 @@ func TestLocal_answersAndCounts(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	write(t, hosts, "10.0.0.9 nas\nten nas\n")
-	if err := n.Reload(t.Context(), false); err == nil || !strings.Contains(err.Error(), hosts+`:2:1: "ten" is no address`) {
+	if err := n.Reload(t.Context(), "test", false); err == nil || !strings.Contains(err.Error(), hosts+`:2:1: "ten" is no address`) {
 		t.Error(err)
 	}
 	write(t, hosts, "10.0.0.9 nas\n")

@@ -82,7 +82,7 @@ func TestMoves_reload(t *testing.T) {
 		secondaryConf(a) + "  primaries: []\n",
 	} {
 		to.configure(bad)
-		if err := to.Reload(t.Context(), false); err == nil {
+		if err := to.Reload(t.Context(), "test", false); err == nil {
 			t.Errorf("taken:\n%s", bad)
 		} else if strings.Contains(err.Error(), "no base64!") {
 			t.Errorf("the error shows the secret: %v", err)
@@ -94,7 +94,7 @@ func reload(t *testing.T, n *running) {
 	t.Helper()
 	var err error
 	eventually(t, "the end of the start", func() bool {
-		err = n.Reload(t.Context(), false)
+		err = n.Reload(t.Context(), "test", false)
 		return err == nil || !strings.Contains(err.Error(), "only starting")
 	})
 	if err != nil {

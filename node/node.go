@@ -82,6 +82,7 @@ type Node struct {
 	findings *findings.Store
 	notify   []*notify.Receiver
 	trail    *trail.Trail
+	book     keptBook
 	history  *history.Store
 	registry *prometheus.Registry
 	finder   atomic.Pointer[resolver] // nil: zones only, until a reload switches recursion on
@@ -179,9 +180,12 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) start(ctx context.Context) (err error) {
 	c := n.conf()
 	n.gauge = gauge.New(n.names, c.Node)
+	n.openLedger()
 	if err := n.openFindings(); err != nil {
 		return err
 	}
+	n.reportLedger()
+	n.recordRules("start of anyu "+n.opts.Version, nil, c)
 	n.openTrail()
 	meter := load.New(n.cpus, n.connections)
 	parts := watch.Parts{Gauge: n.gauge, Findings: n.findings, Load: func(now time.Time) gauge.Load { return n.measure(meter, now) }}
@@ -261,8 +265,13 @@ func (n *Node) workers() int {
 
 // openTrail opens the query log. Without it answers go on: a full disk is no reason to stop.
 func (n *Node) openTrail() {
+	var witness trail.Witness
+	if n.book.ledger != nil {
+		witness = segments{n}
+	}
 	t, err := trail.Open(trail.Options{
-		Dir: n.data.Path(logDir), Node: n.conf().Node, Off: n.opts.NoQueryLog || !*n.conf().Log.Queries, Names: n.names, Source: n.gauge.Source,
+		Witness: witness,
+		Dir:     n.data.Path(logDir), Node: n.conf().Node, Off: n.opts.NoQueryLog || !*n.conf().Log.Queries, Names: n.names, Source: n.gauge.Source,
 		Findings: n.findings, Retain: time.Duration(n.conf().Log.Days) * 24 * time.Hour, MaxBytes: int64(n.conf().Log.Space), Logger: n.opts.Log,
 	})
 	if err != nil {
@@ -312,11 +321,12 @@ func (n *Node) stop() {
 		}
 	}
 	n.closeFindings(ctx)
+	n.closeLedger()
 }
 
-// Reload reads the configuration again and takes what changed; then it reads changed zone files. On an error of the
+// Reload reads the configuration again, because somebody wants it, and takes what changed; then it reads changed zone files. On an error of the
 // configuration nothing changes.
-func (n *Node) Reload(ctx context.Context, allZones bool) error {
+func (n *Node) Reload(ctx context.Context, who string, allZones bool) error {
 	if !n.isOpen() {
 		return errors.New("reload refused: anyu is only starting")
 	}
@@ -349,6 +359,7 @@ func (n *Node) Reload(ctx context.Context, allZones bool) error {
 	}
 	recursion()
 	n.server.Configure(n.answers(c))
+	n.recordRules(who, n.conf(), c)
 	n.current.Store(c)
 	n.noticeReload()
 	n.moves.take(moved)

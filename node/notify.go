@@ -44,6 +44,9 @@ func (n *Node) openFindings() (err error) {
 		return err
 	}
 	var tell []findings.Notifier
+	if n.book.ledger != nil {
+		tell = append(tell, n.book.recorder)
+	}
 	for _, r := range n.notify {
 		tell = append(tell, r)
 	}

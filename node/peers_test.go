@@ -340,7 +340,7 @@ func TestTransfer_toOthers(t *testing.T) {
 			other := fmt.Sprintf("127.0.0.1:%d", port)
 			eventually(t, "the first transfer", func() bool { return serial(other) == 1 })
 			write(t, file, zoneText(2))
-			if err := n.Reload(t.Context(), true); err != nil {
+			if err := n.Reload(t.Context(), "test", true); err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "the second version", func() bool { return serial(other) == 2 })
@@ -440,7 +440,7 @@ func TestTransfer_overTLS(t *testing.T) {
 	end := startNode(t, last, keysConf+fmt.Sprintf("zones:\n- name: %s\n  allow_transfer: [\"key:%s\"]\n  primaries:\n  - {address: \"127.0.0.1:%d\", key: %s, tls: xot.test, tls_roots: %s}\n", peerZone, peerKey, theirSecure, peerKey, cert))
 	eventually(t, "our transfer from BIND over TLS", func() bool { return serial(end.address()) == 1 })
 	write(t, file, zoneText(2))
-	if err := n.Reload(t.Context(), true); err != nil {
+	if err := n.Reload(t.Context(), "test", true); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the second version all the way", func() bool { return serial(end.address()) == 2 })
@@ -463,7 +463,7 @@ func TestTransfer_digReadsThem(t *testing.T) {
 	n := startNode(t, port.Free(t), primaryConf(file, port.Free(t)))
 	eventually(t, "our zone", func() bool { return serial(n.address()) == 1 })
 	write(t, file, zoneText(2))
-	if err := n.Reload(t.Context(), true); err != nil {
+	if err := n.Reload(t.Context(), "test", true); err != nil {
 		t.Fatal(err)
 	}
 	y := "hmac-sha256:" + peerKey + ":" + peerSecret

@@ -102,7 +102,7 @@ func TestRecursion_inASmallWorld(t *testing.T) {
 	reload(t, n)
 	known("after a reload of other settings")
 	n.configure(strings.Replace(w.conf(""), w.hints, "/does/not/exist", 1))
-	if err := n.Reload(t.Context(), false); err == nil {
+	if err := n.Reload(t.Context(), "test", false); err == nil {
 		t.Error("hints that are not there were taken")
 	}
 	known("after a reload that was refused")

@@ -140,7 +140,7 @@ func TestReload_takesEveryKeyOfRecursion(t *testing.T) {
 			value = "[" + value + "]"
 		}
 		n.configure(conf(r.key, value))
-		if err := n.Reload(t.Context(), false); err != nil {
+		if err := n.Reload(t.Context(), "test", false); err != nil {
 			t.Errorf("%s: %v", r.key, err)
 			continue
 		}

@@ -37,7 +37,7 @@ func TestAnchors_aRevocationCountsAtOnce(t *testing.T) {
 		run(tool(t, "dnssec-signzone"), "-q", "-S", "-K", w.dir, "-d", w.dir, "-o", ".", "-f", in+".signed", in)
 		for _, n := range w.nodes {
 			if n.at == worldRoot+":53" {
-				if err := n.Reload(t.Context(), true); err != nil {
+				if err := n.Reload(t.Context(), "test", true); err != nil {
 					t.Fatal(err)
 				}
 			}

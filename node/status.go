@@ -84,8 +84,31 @@ func (n *Node) dropped() []history.Count {
 	return append(counts, history.Count{Name: "findings", N: n.findings.Dropped()}, n.notifyDropped())
 }
 
-// handle runs a command of the control socket.
-func (n *Node) handle(ctx context.Context, command string, args []string) (any, error) {
+// handle runs a command of the control socket, and keeps those that change something.
+func (n *Node) handle(ctx context.Context, who, command string, args []string) (any, error) {
+	result, err := n.command(ctx, who, command, args)
+	if changes(command, args) {
+		facts := map[string]string{"args": strings.Join(args, " "), "by": "anyu control"}
+		if err != nil {
+			facts["error"] = err.Error()
+		}
+		n.audit(who, command, factsOf(facts)...)
+	}
+	return result, err
+}
+
+// changes tells commands that do something from those that only look.
+func changes(command string, args []string) bool {
+	switch command {
+	case "status", "zones", "recursion":
+		return false
+	case "nta":
+		return len(args) > 0 && args[0] != "list"
+	}
+	return true
+}
+
+func (n *Node) command(ctx context.Context, who, command string, args []string) (any, error) {
 	switch command {
 	case "status":
 		return n.Status(), nil
@@ -94,7 +117,7 @@ func (n *Node) handle(ctx context.Context, command string, args []string) (any, 
 	case "reload":
 		start := time.Now()
 		n.systemd.tell("RELOADING=1\nMONOTONIC_USEC=%d", monotonic())
-		err := n.Reload(ctx, slices.Contains(args, "all"))
+		err := n.Reload(ctx, who, slices.Contains(args, "all"))
 		n.systemd.tell("READY=1")
 		if err != nil {
 			return nil, err

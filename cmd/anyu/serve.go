@@ -142,7 +142,7 @@ func runServe(args []string, std streams) int {
 	defer signal.Stop(reload)
 	go func() {
 		for range reload {
-			if err := n.Reload(ctx, false); err != nil {
+			if err := n.Reload(ctx, "signal", false); err != nil {
 				log.Error("reload", "error", err)
 			}
 		}

@@ -35,7 +35,7 @@ func runUser(args []string, std streams) int {
 	}
 	switch {
 	case words[0] == "add" && len(words) == 2:
-		return addUser(users, words[1], std)
+		return addUser(users, *data, words[1], std)
 	case words[0] == "list" && len(words) == 1:
 		return listUsers(users, std)
 	case words[0] == "remove" && len(words) == 2:
@@ -47,6 +47,9 @@ func runUser(args []string, std streams) int {
 		if err != nil {
 			return fail(std, err)
 		}
+		if err := auditAct(*data, "user remove", words[1]); err != nil {
+			return fail(std, err)
+		}
 		fmt.Fprintf(std.out, "%s removed; sessions of this account end at once\n", words[1])
 		return done
 	}
@@ -54,13 +57,20 @@ func runUser(args []string, std streams) int {
 }
 
 // addUser adds an account, or changes the password of one that exists.
-func addUser(users *account.Store, name string, std streams) int {
+func addUser(users *account.Store, data, name string, std streams) int {
 	password, err := readPassword(name, std)
 	if err != nil {
 		return fail(std, err)
 	}
 	added, err := users.Set(name, password, time.Now())
 	if err != nil {
+		return fail(std, err)
+	}
+	act := "user password"
+	if added {
+		act = "user add"
+	}
+	if err := auditAct(data, act, name); err != nil {
 		return fail(std, err)
 	}
 	if added {

@@ -35,6 +35,14 @@ func (t *Trail) retain(now time.Time) {
 			kept = h.begin
 			break
 		}
+		why := "age"
+		if !old {
+			why = "space"
+		}
+		if err := t.forget(&h, why); err != nil {
+			t.opts.Logger.Error("hour of the query log not deleted", "dir", h.path, "error", err)
+			continue
+		}
 		if err := os.RemoveAll(h.path); err != nil {
 			t.opts.Logger.Error("hour of the query log not deleted", "dir", h.path, "error", err)
 			continue

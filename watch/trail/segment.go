@@ -106,6 +106,9 @@ func (t *Trail) convert(path string) error {
 	if err := out.finish(); err != nil {
 		return errors.Join(err, out.discard())
 	}
+	if err := t.witness(&out); err != nil {
+		return err
+	}
 	if !cut {
 		return os.Remove(path)
 	}
@@ -135,7 +138,7 @@ type hours struct {
 	dir, stem string
 	part      int
 	open      map[int64]*segment
-	paths     []string // whole ones, still under their temporary names
+	finished  []*segment // whole ones; under their temporary names until finish
 }
 
 // segment is one Parquet file being made.
@@ -144,6 +147,9 @@ type segment struct {
 	file   *os.File
 	writer *parquet.GenericWriter[Row]
 	rows   []Row
+
+	count    int64
+	from, to int64 // us since 1970, of the first and last row
 }
 
 func (h *hours) write(r Row) error {
@@ -162,6 +168,10 @@ func (h *hours) write(r Row) error {
 		}
 		h.open[hour] = s
 	}
+	if s.count == 0 {
+		s.from, s.to = r.Time, r.Time
+	}
+	s.count, s.from, s.to = s.count+1, min(s.from, r.Time), max(s.to, r.Time)
 	if s.rows = append(s.rows, r); len(s.rows) == cap(s.rows) {
 		return s.flush()
 	}
@@ -203,7 +213,7 @@ func (h *hours) closeAll() error {
 	var errs []error
 	for hour, s := range h.open {
 		errs = append(errs, s.close())
-		h.paths = append(h.paths, s.path)
+		h.finished = append(h.finished, s)
 		delete(h.open, hour)
 	}
 	return errors.Join(errs...)
@@ -214,12 +224,13 @@ func (h *hours) finish() error {
 	if err := h.closeAll(); err != nil {
 		return err
 	}
-	for _, temp := range h.paths {
-		dir, name := filepath.Split(temp)
-		name = strings.TrimSuffix(strings.TrimPrefix(name, "."), tempExt)
-		if err := os.Rename(temp, filepath.Join(dir, name)); err != nil {
+	for _, s := range h.finished {
+		dir, name := filepath.Split(s.path)
+		whole := filepath.Join(dir, strings.TrimSuffix(strings.TrimPrefix(name, "."), tempExt))
+		if err := os.Rename(s.path, whole); err != nil {
 			return err
 		}
+		s.path = whole
 		if err := syncDir(dir); err != nil {
 			return err
 		}
@@ -233,8 +244,8 @@ func (h *hours) discard() error {
 	for _, s := range h.open {
 		errs = append(errs, s.file.Close(), os.Remove(s.path))
 	}
-	for _, temp := range h.paths {
-		if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
+	for _, s := range h.finished {
+		if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}

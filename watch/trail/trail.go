@@ -36,6 +36,7 @@ type Options struct {
 	SegmentRows int                                   // 0 is 1,000,000
 	SyncEvery   time.Duration                         // 0 is 1 s
 	Create      func(path string) (AppendFile, error) // nil: files of the operating system
+	Witness     Witness                               // nil: nobody is told of segments
 	Logger      *slog.Logger
 }
 
