@@ -7,7 +7,7 @@
 // is a disk that takes no more; then the log pauses and tries again, and answers go on.
 // It refuses to change a row once written.
 // Limits today: rows are in order of arrival, so a search reads what it cannot rule out by time; there is no masking of
-// clients, no sampling, no ledger yet. A row holds no answer records.
+// clients and no sampling. A row holds no answer records.
 package trail
 
 import (
