@@ -50,7 +50,7 @@ func TestLocal_answersAndCounts(t *testing.T) {
 	}
 	write(t, hosts, "10.0.0.9 nas\n")
 	write(t, lines, "nas. 60 CNAME printer.good.world.\n")
-	if err := n.Reload(t.Context(), false); err == nil || !strings.Contains(err.Error(), hosts+": nas. has a record of type A, and a CNAME in "+lines) {
+	if err := n.Reload(t.Context(), "test", false); err == nil || !strings.Contains(err.Error(), hosts+": nas. has a record of type A, and a CNAME in "+lines) {
 		t.Error(err)
 	}
 	if a := look(t, at, "nas.corp.", true); a.address != "10.0.0.9" {
