@@ -35,6 +35,8 @@ type Config struct {
 	Figures   Figures   `yaml:"figures"`
 	Notify    Notify    `yaml:"notify"`
 
+	// Taps are other servers that are watched, and interfaces. What they do is counted and logged as what this server itself does, each under its own name.
+	Taps []Tap `yaml:"taps"`
 	// Keys are the TSIG keys (RFC 8945) that zones name.
 	Keys []Key `yaml:"keys"`
 	// Zones are served authoritatively.
@@ -156,6 +158,29 @@ type Notify struct {
 	Syslog string `yaml:"syslog"`
 }
 
+// Tap is a place where observations of others come in.
+type Tap struct {
+	// Name is that of the source in figures, logs and findings: letters, digits, `-`, `_` and `.`. `self` is this server, `other` is taken, too.
+	Name string `yaml:"name"`
+	// From says what comes in: `dnstap+unix:PATH`, a socket that is made and that the other server writes dnstap into; `dnstap+tcp:ADDR:PORT` and
+	// `dnstap+tls:ADDR:PORT`, a port to listen on; `capture:INTERFACE`, the packets of an interface (needs CAP_NET_RAW).
+	From string `yaml:"from"`
+	// Node is what the observed server is called in figures and logs. Default: the name of this node.
+	Node string `yaml:"node"`
+	// Group may write into the socket of dnstap+unix, beside the account of anyu. Default: that account's group.
+	Group string `yaml:"group"`
+	// Clients may connect to dnstap+tcp and dnstap+tls. Default: loopback. Whoever may, writes into the query log.
+	Clients []netip.Prefix `yaml:"clients"`
+	// Certificate of dnstap+tls, a PEM file. Default: that of listen.
+	Certificate string `yaml:"certificate"`
+	// Key is the private key of Certificate.
+	Key string `yaml:"key"`
+	// ClientRoots is a PEM file of certificate authorities; who sends must have a certificate of one of them. Default: clients decides alone.
+	ClientRoots string `yaml:"client_roots"`
+	// Ports are those that speak DNS on a captured interface. Default: 53, 5353 and 5355.
+	Ports []int `yaml:"ports"`
+}
+
 // Key is a TSIG key.
 type Key struct {
 	// Name is the name both sides use.
@@ -228,6 +253,9 @@ func (c *Config) Default() {
 	presetTo(&c.Log.Queries, true)
 	preset(&c.Log.Days, 190)
 	preset(&c.Figures.Days, 30)
+	for i := range c.Taps {
+		c.Taps[i].setDefaults(c)
+	}
 	for i := range c.Keys {
 		preset(&c.Keys[i].Algorithm, "hmac-sha256")
 	}

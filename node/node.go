@@ -89,9 +89,12 @@ type Node struct {
 	control  *controlServer
 
 	simulation *simulation // nil: the world is the real one
-	console    *console.Console
-	systemd    systemd
-	secrets    secrets
+	taps       taps
+	tapped     atomic.Pointer[[]*openTap] // in the order of the configuration, for readers
+
+	console *console.Console
+	systemd systemd
+	secrets secrets
 
 	stopWatch func()
 	life      context.Context // of Run
@@ -116,7 +119,7 @@ func New(opts Options) (*Node, error) {
 	}
 	n := &Node{
 		opts: opts, cpus: runtime.GOMAXPROCS(0), started: time.Now(), data: data, names: event.NewNames(), systemd: newSystemd(),
-		opened: make(chan struct{}), ready: make(chan struct{}),
+		opened: make(chan struct{}), ready: make(chan struct{}), taps: taps{ids: map[string]uint16{}},
 	}
 	n.current.Store(c)
 	if n.secrets, err = openSecrets(data, c); err != nil {
@@ -242,6 +245,11 @@ func (n *Node) start(ctx context.Context) (err error) {
 	go func() { defer close(done); n.watch.Run(watching) }()
 	n.stopWatch = func() { cancel(); <-done }
 	n.openFigures()
+	tapped, err := n.planTaps(c)
+	if err != nil {
+		return err
+	}
+	n.takeTaps(tapped)
 	if n.control, err = listenControl(n.data.Dir, n.handle); err != nil {
 		return err
 	}
@@ -312,6 +320,7 @@ func (n *Node) stop() {
 	if n.moves != nil {
 		n.moves.room.Wait()
 	}
+	n.closeTaps()
 	if n.stopWatch != nil {
 		n.stopWatch()
 	}
@@ -353,8 +362,14 @@ func (n *Node) Reload(ctx context.Context, who string, allZones bool) error {
 	if err != nil {
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
+	tapped, err := n.planTaps(c)
+	if err != nil {
+		undo()
+		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
+	}
 	if err := n.listen.Reload(n.sockets(c)); err != nil {
 		undo()
+		tapped.drop()
 		return fmt.Errorf("reload refused, the old configuration stays: %w", err)
 	}
 	recursion()
@@ -362,6 +377,7 @@ func (n *Node) Reload(ctx context.Context, who string, allZones bool) error {
 	n.recordRules(who, n.conf(), c)
 	n.current.Store(c)
 	n.noticeReload()
+	n.takeTaps(tapped)
 	n.moves.take(moved)
 	n.zones.configure(c.Zones)
 	return n.zones.load(ctx, allZones)
@@ -408,7 +424,7 @@ func (n *Node) openFigures() {
 	if n.trail != nil {
 		figures.Rows = n.trail.Kept
 	}
-	n.registry.MustRegister(figures)
+	n.registry.MustRegister(figures, newTapFigures(n))
 	if r := n.resolver(); r != nil {
 		n.registry.MustRegister(&resolverFigures{r, n.conf().Node})
 	}

@@ -14,16 +14,17 @@ import (
 
 // Status is the node in a few figures.
 type Status struct {
-	Node         string      `json:"node"`
-	Version      string      `json:"version"`
-	Started      time.Time   `json:"started"`
-	Listening    []Listening `json:"listening"`
-	Zones        int         `json:"zones"`
-	ZoneProblems int         `json:"zone_problems"`
-	PerSecond    float64     `json:"queries_per_second"` // last minute
-	Success      *float64    `json:"success_ratio"`      // last minute; null without queries that deserved an answer
-	OpenFindings int         `json:"open_findings"`
-	Dropped      uint64      `json:"dropped"` // observations that found a ring or the log full; /metrics has every place
+	Node         string        `json:"node"`
+	Version      string        `json:"version"`
+	Started      time.Time     `json:"started"`
+	Listening    []Listening   `json:"listening"`
+	Zones        int           `json:"zones"`
+	ZoneProblems int           `json:"zone_problems"`
+	PerSecond    float64       `json:"queries_per_second"` // last minute
+	Success      *float64      `json:"success_ratio"`      // last minute; null without queries that deserved an answer
+	OpenFindings int           `json:"open_findings"`
+	Dropped      uint64        `json:"dropped"` // observations that found a ring or the log full; /metrics has every place
+	Sources      []SourceState `json:"sources"` // the taps
 }
 
 // Listening is one open door.
@@ -57,6 +58,7 @@ func (n *Node) Status() Status {
 	if n.trail != nil {
 		s.Dropped += n.trail.Dropped()
 	}
+	s.Sources = n.Sources()
 	return s
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"text/tabwriter"
 	"time"
 
@@ -76,6 +77,9 @@ func show(command string, result json.RawMessage, std streams) int {
 		fmt.Fprintf(w, "success, last minute\t%s\n", percent(s.Success))
 		fmt.Fprintf(w, "open findings\t%d\n", s.OpenFindings)
 		fmt.Fprintf(w, "observations dropped\t%d\n", s.Dropped)
+		for i := range s.Sources {
+			showSource(w, &s.Sources[i])
+		}
 	case "zones":
 		var list []node.ZoneState
 		if err := json.Unmarshal(result, &list); err != nil {
@@ -106,6 +110,23 @@ func show(command string, result json.RawMessage, std streams) int {
 	return done
 }
 
+// showSource prints a tap with its four figures.
+func showSource(w io.Writer, s *node.SourceState) {
+	unknown := func(known bool, form string, v func() any) string {
+		if !known {
+			return "?"
+		}
+		return fmt.Sprintf(form, v())
+	}
+	fmt.Fprintf(w, "source %s\t%s/s, success %s, p95 %s, CPU %s; %d messages, %d malformed, %d + %d unmatched, %d dropped; last %s\t\n", s.Name,
+		unknown(s.PerSecond != nil, "%.1f", func() any { return *s.PerSecond }), percentOr(s.Success, "?"),
+		unknown(s.P95 != nil, "%v", func() any { return s.P95.Round(time.Microsecond) }), percentOr(s.CPU, "?"),
+		s.Messages, s.Malformed+s.Broken, s.UnmatchedQueries, s.UnmatchedResponses, s.Dropped, moment(s.Last))
+	if s.Problem != "" {
+		fmt.Fprintf(w, "\t%s\n", s.Problem)
+	}
+}
+
 // moment prints a time in the reader's zone, "-" for none.
 func moment(t time.Time) string {
 	if t.IsZero() {
@@ -114,9 +135,11 @@ func moment(t time.Time) string {
 	return t.Local().Format(time.DateTime)
 }
 
-func percent(share *float64) string {
+func percent(share *float64) string { return percentOr(share, "no queries") }
+
+func percentOr(share *float64, unknown string) string {
 	if share == nil {
-		return "no queries"
+		return unknown
 	}
 	return fmt.Sprintf("%.3f %%", *share*100)
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -24,7 +25,7 @@ func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 // serveFlags are short forms of configuration keys; they win over the file.
 type serveFlags struct {
 	file, http, data          string
-	dns, zones                list
+	dns, zones, taps          list
 	resolving                 resolverFlags
 	workers                   int
 	noLimits, noQueryLog, lab bool
@@ -40,6 +41,7 @@ func (s *serveFlags) define(f *flag.FlagSet) {
 	f.BoolVar(&s.noLimits, "no-limits", false, "switch rate limits off, for measurements")
 	f.BoolVar(&s.noQueryLog, "no-query-log", false, "keep no query log, for measurements")
 	f.Var(&s.zones, "zone", "`NAME=FILE` of a zone to serve; may be repeated")
+	f.Var(&s.taps, "tap", "`NAME=FROM` of another server to watch; FROM is dnstap+unix:PATH, dnstap+tcp:ADDR:PORT, dnstap+tls:ADDR:PORT or capture:INTERFACE; may be repeated")
 	s.resolving.define(f)
 	f.BoolVar(&s.lab, "lab", false, "serve demonstration zones to simulated clients, so that there is something to see")
 	f.BoolVar(&s.verbose, "verbose", false, "log debugging messages too")
@@ -93,8 +95,24 @@ func (s *serveFlags) applyZones(c *config.Config) error {
 		}
 		c.Zones = append(kept, config.Zone{Name: name, File: file})
 	}
+	if err := s.applyTaps(c); err != nil {
+		return err
+	}
 	c.Default()
 	return c.Check()
+}
+
+// applyTaps adds those of --tap; one with a name that the file has takes its place.
+func (s *serveFlags) applyTaps(c *config.Config) error {
+	for _, t := range s.taps {
+		name, from, ok := strings.Cut(t, "=")
+		if !ok || name == "" || from == "" {
+			return fmt.Errorf("--tap %s: write NAME=FROM, for example --tap edge=dnstap+unix:/run/anyu/edge.sock", t)
+		}
+		c.Taps = slices.DeleteFunc(c.Taps, func(have config.Tap) bool { return have.Name == name })
+		c.Taps = append(c.Taps, config.Tap{Name: name, From: from})
+	}
+	return nil
 }
 
 // read gives the configuration of file and flags.

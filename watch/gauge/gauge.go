@@ -42,6 +42,7 @@ type Gauge struct {
 type source struct {
 	name, node string
 	speed      [transportSlots]*timing
+	recent     *recent
 }
 
 // timing is what Prometheus calls a histogram: counts and their sum.
@@ -108,9 +109,15 @@ func (g *Gauge) Observe(q *event.Query) {
 	sec.types[typ]++
 	sec.transports[transport]++
 	g.zones.add(zone, sec.at, outcome, rcode)
+	step := g.step(src, sec.at)
+	step.outcomes[outcome]++
+	if rcode == rcodeNX {
+		step.nx++
+	}
 	if q.Has&event.HasLatency != 0 && q.Clock != event.ClockNone && q.Latency >= 0 {
 		at := speedBucket(q.Latency)
 		sec.speed[at]++
+		step.speed[at]++
 		t := g.sources[src].speed[transport]
 		if t == nil {
 			t = new(timing)

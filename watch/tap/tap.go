@@ -41,6 +41,9 @@ func (k Kind) String() string {
 // times as Resolver: only one of them may be counted as volume.
 func (k Kind) Outgoing() bool { return k == Resolver || k == Forwarder || k == Stub || k == Tool }
 
+// Known tells whether the kind is one of those this program knows.
+func (k Kind) Known() bool { return k < kinds }
+
 // OtherTransport is one that event has no name for, such as DNSCrypt.
 const OtherTransport event.Transport = 15
 
@@ -130,6 +133,9 @@ type Counts struct {
 	First     int64            // earliest and latest time of a message, ns; 0: none had one
 	Last      int64
 }
+
+// Events is the number of events without a DNS message.
+func (c *Counts) Events() uint64 { return c.Malformed[NoMessage] }
 
 // Wrong is the number of malformed messages.
 func (c *Counts) Wrong() (n uint64) {

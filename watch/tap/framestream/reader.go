@@ -57,11 +57,8 @@ func (r *Reader) Waiting() bool {
 // broke off.
 func (r *Reader) Next() ([]byte, error) {
 	r.release()
-	if !r.started {
-		if err := r.start(); err != nil {
-			return nil, err
-		}
-		r.started = true
+	if err := r.Start(); err != nil {
+		return nil, err
 	}
 	for {
 		r.frame = r.offset
@@ -148,7 +145,19 @@ func (r *Reader) wrong(format string, args ...any) error {
 	return &Error{r.frame, fmt.Sprintf(format, args...)}
 }
 
-// start reads up to and with START. The first control frame tells whether the writer waits for an answer.
+// Start reads up to and with START, once. A caller with a deadline for it calls it before Next, which may wait for its first frame for days.
+func (r *Reader) Start() error {
+	if r.started {
+		return nil
+	}
+	if err := r.start(); err != nil {
+		return err
+	}
+	r.started = true
+	return nil
+}
+
+// start looks at the first control frame, which tells whether the writer waits for an answer.
 func (r *Reader) start() error {
 	c, err := r.opening()
 	if err != nil {
