@@ -59,9 +59,11 @@ func TestOpen_endsAtOnce(t *testing.T) {
 	few := filter.NewACL([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")})
 	host := aQuestion(t, "1.2.3.10.in-addr.arpa.", nil)
 	for name, open := range map[string]func(*serve.Recursion){
-		"open":                    func(r *serve.Recursion) { r.Open = []wire.Name{apex} },
-		"transparent":             func(r *serve.Recursion) { r.Local = local.New(local.Config{Rules: []local.Rule{{Name: apex}}}, nil) },
-		"transparent for clients": func(r *serve.Recursion) { r.Local = local.New(local.Config{Rules: []local.Rule{{Name: apex, Clients: &few}}}, nil) },
+		"open":        func(r *serve.Recursion) { r.Open = []wire.Name{apex} },
+		"transparent": func(r *serve.Recursion) { r.Local = local.New(local.Config{Rules: []local.Rule{{Name: apex}}}, nil) },
+		"transparent for clients": func(r *serve.Recursion) {
+			r.Local = local.New(local.Config{Rules: []local.Rule{{Name: apex, Clients: &few}}}, nil)
+		},
 	} {
 		o.asked = 0
 		set(open)
