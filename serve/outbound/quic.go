@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -76,7 +77,7 @@ func (d *doq) ask(q *asked) ([]byte, error) {
 			d.worked(l)
 			return msg, nil
 		}
-		if ctx.Err() != nil || !d.dead(l) || q.retried {
+		if ctx.Err() != nil || !d.dead(l, err) || q.retried {
 			return nil, err
 		}
 		q.retried = true
@@ -156,15 +157,27 @@ func (d *doq) worked(l *line) {
 	l.used, d.used = true, time.Now()
 }
 
-// dead tells whether a connection has ended that had worked before.
-func (d *doq) dead(l *line) bool {
-	if l.conn == nil || l.conn.Context().Err() == nil {
+// dead tells whether a connection has ended that had worked before. err is what a question over it came to: questions hear of the end before the
+// connection says that it has ended.
+func (d *doq) dead(l *line, err error) bool {
+	if l.conn == nil || l.conn.Context().Err() == nil && !ended(err) {
 		return false
 	}
 	d.drop(l)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return l.used
+}
+
+// ended tells whether an error is of the whole connection: closed by either side, reset, or idle for too long. Other errors are of one stream.
+func ended(err error) bool {
+	var (
+		closed *quic.ApplicationError
+		broken *quic.TransportError
+		reset  *quic.StatelessResetError
+		idle   *quic.IdleTimeoutError
+	)
+	return errors.As(err, &closed) || errors.As(err, &broken) || errors.As(err, &reset) || errors.As(err, &idle)
 }
 
 // over asks on a stream of a connection.
