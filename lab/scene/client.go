@@ -66,6 +66,18 @@ func (w *world) query(name, typ string, options []string) {
 	w.machine.ask(b, netip.AddrPortFrom(a.client, 40000+w.port%20000), a.transport, func(reply []byte) { w.replied(a.client, reply) })
 }
 
+// octets sends what need not be a message.
+func (w *world) octets(text string) {
+	b, err := hex.DecodeString(text)
+	if err != nil {
+		w.fail("%v", err)
+		return
+	}
+	client := netip.MustParseAddr("127.0.0.1")
+	w.port++
+	w.machine.ask(b, netip.AddrPortFrom(client, 40000+w.port%20000), event.UDP, func(reply []byte) { w.replied(client, reply) })
+}
+
 func typeOf(text string) uint16 {
 	if n, ok := strings.CutPrefix(text, "TYPE"); ok {
 		v, _ := strconv.Atoi(n)

@@ -9,6 +9,7 @@
 //	forward NAME ADDRESS; stub NAME ADDRESS
 //	local RECORD; rule NAME ANSWER [WORD...] [RECORD / RECORD...]   what the operator wants answered here (local.go); unlocal ends it
 //	query NAME TYPE [+OPTION...]           a client asks, and all that follows happens (client.go)
+//	octets HEX                             a client at 127.0.0.1 sends what need not be a message
 //	post NAME TYPE [+OPTION...]            a client asks; nobody waits
 //	flood N NAME TYPE [+OPTION...]         N clients' questions at one moment, {n} in the name is the number
 //	wait DURATION                          time passes
@@ -90,7 +91,7 @@ func Run(archive []byte, opts Options) (updated []byte, mismatches []Mismatch, e
 	return txtar.Format(a), mismatches, nil
 }
 
-var stepWord = regexp.MustCompile(`^(scenario|client|config|server|lie|zone|held|forward|stub|local|rule|unlocal|query|post|flood|wait|flush|nta|restart|health)( |$)`)
+var stepWord = regexp.MustCompile(`^(scenario|client|config|server|lie|zone|held|forward|stub|local|rule|unlocal|query|octets|post|flood|wait|flush|nta|restart|health)( |$)`)
 
 func isStep(line string) bool { return strings.HasPrefix(line, "#") || stepWord.MatchString(line) }
 

@@ -36,6 +36,10 @@ func (w *world) step(words []string) string {
 		w.query(args[0], args[1], args[2:])
 		w.run(0)
 		return w.tell(false)
+	case words[0] == "octets" && len(args) == 1:
+		w.octets(args[0])
+		w.run(0)
+		return w.tell(false)
 	case words[0] == "post" && len(args) >= 2:
 		w.query(args[0], args[1], args[2:])
 		return w.tell(false)
