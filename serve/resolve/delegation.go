@@ -117,7 +117,11 @@ func (t *task) prime(zone wire.Name, d *zoneCut) *zoneCut {
 	if ns == nil {
 		return nil
 	}
-	return t.remember(ns, append(r.additional, d.hints(ns, r.additional)...), noEnd, r.epoch)
+	// RFC 9609, Section 4.2: the answer need not be complete. One whose servers have no address that can be asked leaves what is configured.
+	if p := t.remember(ns, append(r.additional, d.hints(ns, r.additional)...), noEnd, r.epoch); p.usable() {
+		return p
+	}
+	return nil
 }
 
 // hints are the addresses that were configured for name servers which the answer gives none for.

@@ -251,7 +251,7 @@ func (t *task) withoutPrivate(s *message.RRset) *message.RRset {
 	}
 	var kept [][]byte
 	for _, d := range s.Data {
-		if a, ok := netip.AddrFromSlice(d); !ok || !t.isPrivate(a.Unmap()) {
+		if a, ok := netip.AddrFromSlice(d); !ok || !t.isPrivate(a) {
 			kept = append(kept, d)
 		}
 	}
@@ -266,8 +266,10 @@ func (t *task) withoutPrivate(s *message.RRset) *message.RRset {
 	return c
 }
 
+// isPrivate tells whether a, or the IPv4 address that is mapped into it (RFC 4291, Section 2.5.5.2), is private.
 func (t *task) isPrivate(a netip.Addr) bool {
-	return covers(t.config.Private, a) && !covers(t.config.Exempt, a)
+	plain := a.Unmap()
+	return (covers(t.config.Private, plain) || covers(t.config.Private, a)) && !covers(t.config.Exempt, plain)
 }
 
 func covers(list []netip.Prefix, a netip.Addr) bool {
