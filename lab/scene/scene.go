@@ -3,7 +3,7 @@
 //
 //	scenario NAME                          begins a fresh world; the steps before the first one are done again for each
 //	config WORD...                         settings that differ from the usual ones (config.go); later ones are a reload
-//	server ADDRESS ZONE FILE [WORD...]     a server of a zone, and its habits: how it signs (sign.go), what it does wrong (network.go)
+//	server ADDRESS ZONE FILE [WORD...]     a server of a zone, and its habits: how it signs (sign.go), what it does wrong (network.go); anchor: trusted as it is
 //	lie ADDRESS NAME TYPE WORD...          a habit for one question; * is any
 //	zone NAME FILE [allow=PREFIX]          a zone of our own, and who may ask for it; held NAME FILE: one that only resolving sees, as the local root
 //	forward NAME ADDRESS; stub NAME ADDRESS

@@ -187,6 +187,7 @@ func (w *world) signingOf(p place) *signing {
 func (w *world) build() {
 	w.hosts, w.stale = map[netip.Addr]*host{}, false
 	var anchors []validate.Anchor
+	rooted := false
 	order := slices.Clone(w.places)
 	slices.SortStableFunc(order, func(a, b place) int { return b.name.Labels() - a.name.Labels() })
 	delegations := map[string][][]byte{}
@@ -201,7 +202,8 @@ func (w *world) build() {
 			list = append(list, w.delegated(p.name, list, delegations)...)
 			list = s.sign(p.name, list)
 			delegations[string(p.name.AppendLower(nil))] = s.ds(p.name)
-			if p.name.IsRoot() && anchors == nil {
+			if p.name.IsRoot() && !rooted || slices.Contains(p.words, "anchor") {
+				rooted = rooted || p.name.IsRoot()
 				for _, d := range s.ds(p.name) {
 					anchors = append(anchors, validate.Anchor{Zone: p.name, Type: wire.TypeDS, Data: d})
 				}
