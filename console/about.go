@@ -50,7 +50,7 @@ func (c *Console) about(p *page) error {
 	if v.Users, err = c.opts.Users.List(); err != nil {
 		return err
 	}
-	v.URLs = []string{"/metrics", "/api/v1/query?query=sum(rate(anyu_queries_total[1m]))", "/api/anyu/overview", "/api/anyu/zones", "/api/anyu/findings", "/api/anyu/log", "/api/anyu/recursion", "/healthz", "/readyz"}
+	v.URLs = []string{"/metrics", "/api/v1/query?query=sum(rate(anyu_queries_total[1m]))", "/api/anyu/overview", "/api/anyu/zones", "/api/anyu/findings", "/api/anyu/log", "/api/anyu/recursion", "/api/anyu/sources", "/healthz", "/readyz"}
 	return p.show("about", http.StatusOK, v)
 }
 

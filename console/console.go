@@ -124,6 +124,7 @@ type Options struct {
 	Metrics  prometheus.Gatherer
 	Zones    Zones
 	Resolver Resolver // may be nil
+	Sources  Sources
 	Node     Node
 	Auditor  Auditor // may be nil
 	Log      *slog.Logger

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"anyu/console"
+	"anyu/console/unit"
 	"anyu/watch/findings"
 )
 
@@ -27,7 +28,7 @@ func TestPages_areCompleteAndSmall(t *testing.T) {
 	w := newWorld(t)
 	const maxPage = 150_000
 	for _, lang := range []string{"zh", "en"} {
-		for _, path := range []string{"/?", "/?last=1h&", "/?last=30d&", "/zones?", "/zones/bank.lab.?", "/zones/bank.lab.?last=24h&", "/findings?", "/findings?state=all&", "/findings/" + w.finding + "?", "/log?", "/log?rcode=NXDOMAIN&", "/recursion?", "/about?", "/login?", "/nothing?", "/?last=99d&"} {
+		for _, path := range []string{"/?", "/?last=1h&", "/?last=30d&", "/zones?", "/zones/bank.lab.?", "/zones/bank.lab.?last=24h&", "/findings?", "/findings?state=all&", "/findings/" + w.finding + "?", "/log?", "/log?rcode=NXDOMAIN&", "/recursion?", "/sources?", "/about?", "/login?", "/nothing?", "/?last=99d&"} {
 			start := time.Now()
 			answer, text := w.get(t, path+"lang="+lang, "Accept", "text/html")
 			took := time.Since(start)
@@ -468,5 +469,30 @@ func TestRecursion_isShown(t *testing.T) {
 	w.nothingResolved = true
 	if _, text := w.get(t, "/recursion?lang=en"); !strings.Contains(text, "answers from its zones only") {
 		t.Errorf("without a resolver: %.300s", text)
+	}
+}
+
+// Each source has its four figures; what is unknown is a dash, and what others wrote is text.
+func TestSources_areShown(t *testing.T) {
+	w := newWorld(t)
+	for lang, texts := range map[string][]string{
+		"en": {"edge", "&lt;b&gt;edge-1", "98.8\u202f%", "p95 2.5\u202fms", "observed", "waiting for a connection", "tls:192.0.2.1:6000", "p95 " + unit.Unknown},
+		"zh": {"观测来源", "观测中", "等待连接", "未配对"},
+	} {
+		_, text := w.get(t, "/sources?lang="+lang)
+		for _, want := range texts {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: no %q", lang, want)
+			}
+		}
+	}
+	_, text := w.get(t, "/api/anyu/sources")
+	var answer struct{ Sources []console.Source }
+	if err := json.Unmarshal([]byte(text), &answer); err != nil || len(answer.Sources) != 2 || answer.Sources[0].Messages != 120_411 || answer.Sources[1].PerSecond != nil {
+		t.Errorf("%v: %.300s", err, text)
+	}
+	w.nothingResolved = true
+	if _, text := w.get(t, "/sources?lang=en"); !strings.Contains(text, "No other server is observed") {
+		t.Errorf("without sources: %.300s", text)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"anyu/watch/findings"
 	"anyu/watch/gauge"
 	"anyu/watch/history"
+	"anyu/watch/tap/live"
 	"anyu/watch/trail"
 )
 
@@ -77,7 +78,7 @@ func newWorld(t *testing.T) *world {
 	}
 	c, err := console.New(console.Options{
 		Name: "bj-ns1", Version: "0.1.0", Language: "en", Clock: time.FixedZone("CST", 8*3600), Listen: netip.MustParseAddrPort("127.0.0.1:8053"), Hosts: []string{"dns.example.org"},
-		Users: w.users, Gauge: w.gauge, History: store, Findings: w.findings, Trail: w.trail, Metrics: registry, Zones: w, Resolver: w, Node: w, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Users: w.users, Gauge: w.gauge, History: store, Findings: w.findings, Trail: w.trail, Metrics: registry, Zones: w, Resolver: w, Sources: w, Node: w, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -210,6 +211,18 @@ func (w *world) ZoneStates() []console.ZoneState {
 		list = append(list, z)
 	}
 	return list
+}
+
+func (w *world) Sources() []console.Source {
+	if w.nothingResolved {
+		return nil
+	}
+	rate, share, p95, lag := 1234.5, 0.9876, 2500*time.Microsecond, 40*time.Millisecond
+	return []console.Source{
+		{Name: "edge", From: "dnstap+unix:/run/anyu/edge.sock", Node: "bj-2", PerSecond: &rate, Success: &share, P50: &p95, P95: &p95, P99: &p95,
+			Status: live.Status{Connections: 1, Identity: "<b>edge-1", Messages: 120_411, UnmatchedQueries: 3, UnmatchedResponses: 4, Malformed: 2, Broken: 1, Dropped: 5, Last: time.Now(), Lag: &lag, CPU: &share}},
+		{Name: "far", From: "dnstap+tls:192.0.2.1:6000", Node: "bj-3"},
+	}
 }
 
 func (w *world) Recursion() *console.Recursion {

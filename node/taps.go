@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"anyu/config"
+	"anyu/console"
 	"anyu/watch/gauge"
 	"anyu/watch/tap/live"
 )
@@ -176,18 +177,8 @@ func (n *Node) closeTaps() {
 	n.taps.open = nil
 }
 
-// SourceState is a tap, with the four figures of its last minute. What is null is unknown.
-type SourceState struct {
-	Name string `json:"name"`
-	From string `json:"from"`
-	Node string `json:"node"`
-	live.Status
-	PerSecond *float64       `json:"queries_per_second"`
-	Success   *float64       `json:"success_ratio"`
-	P50       *time.Duration `json:"p50_ns"`
-	P95       *time.Duration `json:"p95_ns"`
-	P99       *time.Duration `json:"p99_ns"`
-}
+// SourceState is a tap, with the four figures of its last minute.
+type SourceState = console.Source
 
 // Sources are the taps in the order of the configuration.
 func (n *Node) Sources() (list []SourceState) {
@@ -214,3 +205,6 @@ func (n *Node) Sources() (list []SourceState) {
 	}
 	return list
 }
+
+// Sources implements console.Sources.
+func (s shown) Sources() []console.Source { return s.n.Sources() }
