@@ -18,11 +18,12 @@ var emptyZones = [...]string{
 	"test.", "invalid.", "onion.", "home.arpa.", "resolver.arpa.", "service.arpa.",
 }
 
-// localZones builds the zones that are always there.
-func localZones() []Zone {
+// LocalZones builds the zones that are always there. server is their name server; nil: each is its own. RFC 6303, Section 3, recommends that and wants it
+// to be settable.
+func LocalZones(server wire.Name) []Zone {
 	var list []Zone
 	add := func(name string, extra ...record) {
-		z, err := localZone(name, extra)
+		z, err := localZone(name, server, extra)
 		if err != nil {
 			// The names are constants above; a test builds every one of them.
 			panic(fmt.Sprintf("building the local zone %s: %v", name, err))
@@ -56,13 +57,16 @@ type record struct {
 }
 
 // localZone holds SOA and NS as RFC 6303, Section 3, proposes, and what is given.
-func localZone(name string, extra []record) (*zone.Zone, error) {
+func localZone(name string, server wire.Name, extra []record) (*zone.Zone, error) {
 	const ttl = 10800
 	apex, err := wire.ParseName(name)
 	if err != nil {
 		return nil, err
 	}
-	soa := append([]byte(nil), apex...)
+	if server == nil {
+		server = apex
+	}
+	soa := append([]byte(nil), server...)
 	soa = append(soa, "\x06nobody\x07invalid\x00"...)
 	for _, v := range [5]uint32{1, 3600, 1200, 604800, ttl} {
 		soa = append(soa, byte(v>>24), byte(v>>16), byte(v>>8), byte(v))
@@ -71,7 +75,7 @@ func localZone(name string, extra []record) (*zone.Zone, error) {
 	if err := e.Add(apex, wire.TypeSOA, ttl, soa); err != nil {
 		return nil, err
 	}
-	if err := e.Add(apex, wire.TypeNS, ttl, apex); err != nil {
+	if err := e.Add(apex, wire.TypeNS, ttl, server); err != nil {
 		return nil, err
 	}
 	for _, r := range extra {

@@ -92,7 +92,7 @@ func New(c *Config, names *event.Names, transfers Transfers, streamed *event.Rin
 	s.streams.ring = streamed
 	s.config.Store(c)
 	s.table.Store(&Table{byName: map[string]int32{}, local: map[string]int32{}})
-	s.Change(Change{Put: localZones()})
+	s.Change(Change{Put: LocalZones(nil)})
 	return s
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"anyu/dns/wire"
+	"anyu/serve"
 	"anyu/serve/filter"
 	"anyu/serve/resolve"
 	"anyu/serve/validate"
@@ -182,6 +183,9 @@ func (x *Subject) zones(rc *resolve.Config) error {
 	s := &x.settings
 	if s.ResponsePolicy {
 		return notModelled("rpz")
+	}
+	if s.Dialect == Unbound {
+		x.server.Change(serve.Change{Put: serve.LocalZones(wire.Name("\x09localhost\x00"))}) // as its manual has them
 	}
 	for _, z := range s.Zones {
 		if err := x.hold(z); err != nil {
