@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -292,18 +290,10 @@ func checkProof(p *ledger.Proof, key, folder string, w io.Writer) error {
 
 // auditAct keeps what a command did to a data folder beside its node.
 func auditAct(data, act, subject string) error {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "node"
-	}
-	l, err := ledger.Open(ledgerOf(data), host)
+	l, err := ledger.Open(ledgerOf(data), hostName())
 	if err != nil {
 		return fmt.Errorf("it is done, but not in the ledger: %w", err)
 	}
 	defer l.Close()
-	who := "uid " + strconv.Itoa(os.Getuid())
-	if u, err := user.Current(); err == nil {
-		who = u.Username
-	}
-	return l.Append(time.Now(), &ledger.Entry{Kind: ledger.Audit, Subject: act, Who: who, Facts: []ledger.Fact{{Name: "account", Value: subject}, {Name: "by", Value: "anyu " + act}}})
+	return l.Append(time.Now(), &ledger.Entry{Kind: ledger.Audit, Subject: act, Who: whoAmI(), Facts: []ledger.Fact{{Name: "account", Value: subject}, {Name: "by", Value: "anyu " + act}}})
 }

@@ -39,6 +39,7 @@ func commands() []command {
 		{"user", "add NAME | list | remove NAME", "accounts of the console", runUser},
 		{"backup", "DIR", "copy the data folder's state into DIR", runBackup},
 		{"restore", "DIR", "put a backup into an empty data folder", runRestore},
+		{"trace", "[flags]", "search the query log: rows, tops, evidence packages", runTrace},
 		{"ledger", "verify | checkpoint | list | prove ... | check FILE", "prove that what was kept is unaltered", runLedger},
 		{"lab", "replay FILE|DIR...", "run scenarios in a simulated Internet", runLab},
 		{"version", "", "print the version", runVersion},

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+
+	"anyu/event"
 )
 
 // Filter says which rows are wanted. What is zero is any.
@@ -24,6 +26,7 @@ type Filter struct {
 	Client   netip.Prefix // one address is a prefix of full length
 	Zone     string
 	Source   string
+	Node     string
 	Type     string // "AAAA"
 	Rcode    string // "SERVFAIL"; "none" is no reply
 	Limit    int    // 0 is 100
@@ -43,6 +46,26 @@ type Found struct {
 }
 
 var errEnough = errors.New("enough")
+
+// Look opens the log of a folder for reading only. Another process may be writing it.
+func Look(dir string) (*Trail, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("opening the query log: %w", err)
+	}
+	t := &Trail{opts: Options{Dir: dir, Names: event.NewNames(), Off: true}}
+	t.opts.setDefaults()
+	return t, nil
+}
+
+// Each hands every row that fits the filter to f, in no order, until f returns an error or ctx ends. Filter.Limit is not looked at.
+func (t *Trail) Each(ctx context.Context, filter Filter, f func(*Row) error) (scanned int, err error) {
+	s := newSearch(ctx, filter)
+	s.each = f
+	if err := t.search(s); err != nil {
+		return s.scanned, fmt.Errorf("searching the query log: %w", err)
+	}
+	return s.scanned, nil
+}
 
 // Rows searches the log, newest first, until it has what the filter wants, has seen everything, or ctx ends; then it gives what it
 // has and says how far it came.
@@ -182,6 +205,7 @@ func (l *openedLog) search(s *search) error {
 
 // piece is a row group and its times.
 type piece struct {
+	path        string
 	group       parquet.RowGroup
 	first, last int64
 }
@@ -209,6 +233,9 @@ func (h *hourFolder) search(s *search, without []string) error {
 		if err != nil {
 			return fmt.Errorf("segment %s: %w", path, err)
 		}
+		for i := range more {
+			more[i].path = path
+		}
 		pieces = append(pieces, more...)
 	}
 	slices.SortFunc(pieces, func(a, b piece) int { return cmp.Compare(b.last, a.last) })
@@ -219,11 +246,34 @@ func (h *hourFolder) search(s *search, without []string) error {
 		if s.enough(p.last) {
 			return errEnough
 		}
+		if s.absent(p.group) {
+			continue
+		}
+		s.segment = filepath.ToSlash(filepath.Join(filepath.Base(filepath.Dir(h.path)), filepath.Base(h.path), filepath.Base(p.path)))
 		if err := s.read(p.group); err != nil {
 			return err
 		}
 	}
+	s.segment = ""
 	return nil
+}
+
+// absent tells, from the bloom filters, that a group has no row of the name or the client.
+func (s *search) absent(g parquet.RowGroup) bool {
+	return s.f.Name != "" && lacks(g, nameColumn, s.f.Name) || s.f.Client.IsValid() && s.f.Client.IsSingleIP() && lacks(g, clientColumn, s.f.Client.Addr().String())
+}
+
+func lacks(g parquet.RowGroup, column, value string) bool {
+	leaf, ok := g.Schema().Lookup(column)
+	if !ok {
+		return false
+	}
+	filter := g.ColumnChunks()[leaf.ColumnIndex].BloomFilter()
+	if filter == nil {
+		return false // of before there were any
+	}
+	has, err := filter.Check(parquet.ValueOf(value))
+	return err == nil && !has
 }
 
 // groups are the row groups of a segment, with the times that its footer tells.
@@ -232,7 +282,7 @@ func groups(file *os.File) ([]piece, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := parquet.OpenFile(file, info.Size(), parquet.SkipBloomFilters(true))
+	f, err := parquet.OpenFile(file, info.Size())
 	if err != nil {
 		return nil, err
 	}
@@ -260,7 +310,9 @@ type search struct {
 	rows     []Row
 	scanned  int
 	reached  int64
-	more     bool // rows that fit were forgotten
+	more     bool             // rows that fit were forgotten
+	each     func(*Row) error // takes rows instead of rows
+	segment  string           // being read, relative to the log's folder
 }
 
 func newSearch(ctx context.Context, f Filter) *search {
@@ -315,6 +367,10 @@ func (s *search) take(r Row) error {
 	if !s.fits(&r) {
 		return nil
 	}
+	r.Segment = s.segment
+	if s.each != nil {
+		return s.each(&r)
+	}
 	if s.rows = append(s.rows, r); len(s.rows) > 4*s.limit+1000 {
 		s.shrink()
 	}
@@ -329,6 +385,7 @@ func (s *search) fits(r *Row) bool {
 		s.below != "" && !strings.HasSuffix(r.Name, s.below),
 		f.Zone != "" && r.Zone != f.Zone,
 		f.Source != "" && r.Source != f.Source,
+		f.Node != "" && r.Node != f.Node,
 		f.Type != "" && r.Type != f.Type,
 		f.Rcode != "" && r.Rcode != f.Rcode:
 		return false
@@ -354,6 +411,9 @@ func (s *search) shrink() {
 
 // enough tells that no row of last or before can still be among those wanted.
 func (s *search) enough(last int64) bool {
+	if s.each != nil {
+		return false
+	}
 	s.shrink()
 	return len(s.rows) >= s.limit && s.rows[s.limit-1].Time > last
 }

@@ -33,6 +33,8 @@ type Row struct {
 	Latency    *int64 `parquet:"latency_us,optional" json:"latency_us,omitempty"`
 	From       string `parquet:"from,dict" json:"from"`
 	Zone       string `parquet:"zone,optional,dict" json:"zone,omitempty"`
+
+	Segment string `parquet:"-" json:"-"` // that it was read from, relative to the log's folder; "": an append-only file
 }
 
 // At is the row's time.

@@ -6,7 +6,7 @@
 // in UTC, zstd. Rows older than Retain are deleted; deleting younger ones, because MaxBytes is reached, is a Finding, and so
 // is a disk that takes no more; then the log pauses and tries again, and answers go on.
 // It refuses to change a row once written.
-// Limits today: rows are in order of arrival, so a search reads what it cannot rule out by time; there is no masking of
+// Limits today: rows are in order of arrival, so a search reads what it cannot rule out by time, or by the bloom filters on names and clients; there is no masking of
 // clients and no sampling. A row holds no answer records.
 package trail
 
