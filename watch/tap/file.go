@@ -8,6 +8,7 @@ import (
 
 	"anyu/event"
 	"anyu/watch/tap/capture"
+	"anyu/watch/tap/cdns"
 	"anyu/watch/tap/dnstap"
 	"anyu/watch/tap/framestream"
 )
@@ -54,6 +55,8 @@ func (r *Reader) Read(in io.Reader) error {
 		return errors.New("nothing is there: the file is empty")
 	case err != nil && !errors.Is(err, io.EOF):
 		return err
+	case cdns.IsCDNS(head):
+		return r.cdns(b)
 	case capture.IsCapture(head):
 		return r.captured(b)
 	case len(head) >= 4 && binary.BigEndian.Uint32(head) == 0:

@@ -84,7 +84,7 @@ func (t *Table) begin(s *sight) {
 func (t *Table) asks(s *sight) {
 	q := &t.out.Query
 	q.Has |= event.HasQuery | s.Has&event.HasTime
-	q.Time, q.QueryFlags, q.QuerySize = s.Time, s.flags, size(s.Wire)
+	q.Time, q.QueryFlags, q.QuerySize = s.Time, s.flags, s.size()
 	q.Name, q.Type, q.Class = s.name, s.typ, s.class
 	q.Payload, q.DO = s.payload, s.do
 	if s.subnetted {
@@ -100,8 +100,8 @@ func (t *Table) asks(s *sight) {
 func (t *Table) answers(s *sight) {
 	q := &t.out.Query
 	q.Has |= event.HasReply
-	q.Flags, q.Rcode, q.ReplySize = s.flags, s.rcode, size(s.Wire)
-	if s.whole {
+	q.Flags, q.Rcode, q.ReplySize = s.flags, s.rcode, s.size()
+	if s.whole && !s.Partial {
 		q.Reason, q.Has = s.reason, q.Has|event.HasReason
 	}
 	q.Reply = s.Wire[:min(len(s.Wire), event.ReplyCap)]
@@ -111,4 +111,11 @@ func (t *Table) answers(s *sight) {
 	t.out.Answer = s.Wire
 }
 
-func size(b []byte) uint16 { return uint16(min(len(b), math.MaxUint16)) }
+// size is what the message had on the wire.
+func (m *Message) size() uint16 {
+	n := len(m.Wire)
+	if m.Size != 0 {
+		n = m.Size
+	}
+	return uint16(min(n, math.MaxUint16))
+}

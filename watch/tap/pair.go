@@ -116,6 +116,24 @@ func (t *Table) Add(m *Message, at int64) {
 	t.keep(s, hash, at, false)
 }
 
+// AddPair takes a query and its response that somebody else put together.
+func (t *Table) AddPair(query, reply *Message) {
+	t.asked.Message, t.in.Message = *query, *reply
+	t.asked.scan(query.Wire, &t.askedStore)
+	t.in.scan(reply.Wire, &t.inStore)
+	t.note(&t.asked)
+	t.note(&t.in)
+	t.pair(&t.asked, &t.in)
+}
+
+// AddAlone takes a message of which somebody else knows that its counterpart was not seen.
+func (t *Table) AddAlone(m *Message) {
+	t.in.Message = *m
+	t.in.scan(m.Wire, &t.inStore)
+	t.note(&t.in)
+	t.single(&t.in)
+}
+
 // note counts a message.
 func (t *Table) note(s *sight) {
 	t.Messages++

@@ -65,6 +65,9 @@ type Message struct {
 	Identity []byte // of the server, where it tells
 	Zone     []byte // a name in wire form: what dnstap calls query_zone
 	Hop      uint8  // TTL or hop limit of the packet; 0 is unknown
+
+	Size    int  // on the wire, where Wire was written out again from a store that keeps no messages; 0: it is that of Wire
+	Partial bool // Wire lacks records that the message had
 }
 
 // Transaction is a question and what became of it. The slices, those of Query too, are borrowed.
