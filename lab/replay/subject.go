@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"time"
 
 	"anyu/dns/message"
 	"anyu/dns/wire"
@@ -154,6 +155,8 @@ func (x *Subject) Handle(now int64, in Input) []Output {
 		for _, c := range x.copies {
 			c.turn()
 		}
+	case Measured:
+		x.servers.Answered(in.From, wire.TypeA, time.Duration(in.RTT), now)
 	case Flush:
 		x.cache.FlushAnswer(message.Question(in.Question))
 	case Expire:
