@@ -64,7 +64,7 @@ func (m *mapper) switches() map[string]*bool {
 	return map[string]*bool{"do-ip4": &s.IPv4, "do-ip6": &s.IPv6, "qname-minimisation": &s.QNAMEMinimisation, "minimal-responses": &s.Minimal,
 		"iter-scrub-promiscuous": &s.ScrubPromiscuous, "fake-sha1": &s.FakeSHA1, "trust-anchor-signaling": &s.AnchorSignaling,
 		"root-key-sentinel": &s.Sentinel, "harden-below-nxdomain": &s.HardenBelowNXDOMAIN, "harden-algo-downgrade": &s.HardenAlgorithmDowngr,
-		"harden-unverified-glue": &s.HardenUnverifiedGlue, "aggressive-nsec": &s.AggressiveNSEC, "prefetch": &s.Prefetch,
+		"harden-unverified-glue": &s.HardenUnverifiedGlue, "aggressive-nsec": &s.AggressiveNSEC, "prefetch": &s.Prefetch, "answer-cookie": &s.AnswerCookie,
 		"serve-expired": &s.ServeExpired, "ede": &s.EDE, "hide-identity": &s.HideIdentity, "hide-version": &s.HideVersion,
 		"zonemd-permissive-mode": &s.ZONEMDPermissive, "unblock-lan-zones": &s.LANOpen, "insecure-lan-zones": &s.LANInsecure}
 }
@@ -156,6 +156,8 @@ func (m *mapper) answering(o Option, v string) bool {
 		}
 	case "nsid":
 		s.NSID = m.nsid(v)
+	case "cookie-secret":
+		s.CookieSecret = m.hex(v)
 	case "identity":
 		s.Identity = v
 	case "version":

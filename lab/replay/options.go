@@ -28,7 +28,7 @@ const harmlessOptions = `
 	use-caps-for-id caps-exempt caps-whitelist qname-minimisation-strict disable-dnssec-lame-check rrset-roundrobin prefetch-key
 	val-clean-additional val-max-restart val-sig-skew-min val-sig-skew-max val-bogus-ttl val-permissive-mode ignore-cd-flag hide-trustanchor
 	auto-trust-anchor-file permit-small-holddown keep-missing serve-original-ttl cache-min-negative-ttl serve-expired-ttl-reset ede-serve-expired
-	num-queries-per-thread do-nat64 deny-any disable-edns-do answer-cookie cookie-secret cookie-secret-file
+	num-queries-per-thread do-nat64 deny-any disable-edns-do cookie-secret-file
 	send-client-subnet client-subnet-zone client-subnet-always-forward client-subnet-opcode max-client-subnet-ipv4 max-client-subnet-ipv6
 	min-client-subnet-ipv4 min-client-subnet-ipv6 max-ecs-tree-size-ipv4 max-ecs-tree-size-ipv6 edns-client-string-opcode
 	dns-error-reporting nat64-prefix dns64-synthall rpz-log-name`

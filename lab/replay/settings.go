@@ -72,6 +72,8 @@ type Settings struct {
 	LocalTags            []LocalTag
 	EDE                  bool
 	NSID                 []byte
+	AnswerCookie         bool // server cookies are made (RFC 9018)
+	CookieSecret         []byte
 	Identity, Version    string
 	HideIdentity         bool
 	HideVersion          bool

@@ -12,6 +12,7 @@ import (
 	"anyu/serve"
 	"anyu/serve/cache"
 	"anyu/serve/exchange"
+	"anyu/serve/filter"
 	"anyu/serve/listen"
 	"anyu/serve/local"
 	"anyu/serve/nameserver"
@@ -103,6 +104,12 @@ func (x *Subject) serve(rc *resolve.Config) error {
 	}
 	c := &serve.Config{Payload: 4096, NSID: s.NSID, Clients: everybody, Ignored: allowed.ignored, NoReasons: !s.EDE, Version: identity(s.Version, s.HideVersion), Hostname: identity(s.Identity, s.HideIdentity),
 		Recursion: &serve.Recursion{Allow: allowed.recurse, Snoop: allowed.snoop, Open: open(s), Local: local.New(own, nil), Cache: x.cache, Resolver: x}}
+	if s.AnswerCookie {
+		c.Cookies = new(filter.Cookies)
+		if copy(c.Cookies.Current[:], s.CookieSecret) == 0 {
+			binary.BigEndian.PutUint64(c.Cookies.Current[:], x.random())
+		}
+	}
 	x.server = serve.New(c, event.NewNames(), nil, nil)
 	x.worker, x.finisher = x.server.NewWorker(nil, 0), x.server.NewWorker(nil, 0)
 	return x.zones(rc)
