@@ -37,6 +37,8 @@ type Config struct {
 
 	// Taps are other servers that are watched, and interfaces. What they do is counted and logged as what this server itself does, each under its own name.
 	Taps []Tap `yaml:"taps"`
+	// Dnstap tells another program what this server does.
+	Dnstap Dnstap `yaml:"dnstap"`
 	// Keys are the TSIG keys (RFC 8945) that zones name.
 	Keys []Key `yaml:"keys"`
 	// Zones are served authoritatively.
@@ -179,6 +181,14 @@ type Tap struct {
 	ClientRoots string `yaml:"client_roots"`
 	// Ports are those that speak DNS on a captured interface. Default: 53, 5353 and 5355.
 	Ports []int `yaml:"ports"`
+}
+
+// Dnstap sends this server's own observations as dnstap, queries and responses.
+type Dnstap struct {
+	// To is where somebody listens: `unix:PATH` or `tcp:ADDR:PORT`. Default: nobody is told. What is not taken is dropped and counted.
+	To string `yaml:"to"`
+	// Identity is what this server calls itself there. Default: the name of the node.
+	Identity string `yaml:"identity"`
 }
 
 // Key is a TSIG key.

@@ -213,6 +213,9 @@ func (c *Config) Check() error {
 	if err := c.Notify.check(); err != nil {
 		return err
 	}
+	if err := c.Dnstap.check(); err != nil {
+		return err
+	}
 	if err := c.checkTaps(); err != nil {
 		return err
 	}

@@ -68,6 +68,15 @@ func (c *Config) checkTaps() error {
 	return nil
 }
 
+func (d *Dnstap) check() error {
+	network, place, _ := strings.Cut(d.To, ":")
+	_, err := netip.ParseAddrPort(place)
+	if d.To != "" && (network != "unix" || !strings.HasPrefix(place, "/")) && (network != "tcp" || err != nil) {
+		return wrong("$.dnstap.to", "%q: write unix:PATH or tcp:ADDR:PORT", d.To)
+	}
+	return nil
+}
+
 func (t *Tap) check(at string) error {
 	kind, place := t.Where()
 	switch kind {

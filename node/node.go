@@ -36,6 +36,7 @@ import (
 	"anyu/watch/gauge"
 	"anyu/watch/history"
 	"anyu/watch/load"
+	"anyu/watch/tap/out"
 	"anyu/watch/trail"
 )
 
@@ -89,6 +90,7 @@ type Node struct {
 	control  *controlServer
 
 	simulation *simulation // nil: the world is the real one
+	sender     *out.Sender // nil: nobody is told
 	taps       taps
 	tapped     atomic.Pointer[[]*openTap] // in the order of the configuration, for readers
 
@@ -196,6 +198,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 		parts.Log = n.trail
 	}
 	parts.Detectors = []watch.Detector{detect.NewNXShare(n.names, c.Node)}
+	n.openDnstap(&parts)
 	n.watch = watch.New(parts)
 	streamed := event.NewRing(streamRing)
 	n.watch.Add(streamed)
@@ -243,7 +246,8 @@ func (n *Node) start(ctx context.Context) (err error) {
 	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { defer close(done); n.watch.Run(watching) }()
-	n.stopWatch = func() { cancel(); <-done }
+	stopSender := n.runDnstap()
+	n.stopWatch = func() { cancel(); <-done; stopSender() }
 	n.openFigures()
 	tapped, err := n.planTaps(c)
 	if err != nil {
@@ -401,6 +405,7 @@ func (n *Node) fixed(c *config.Config) error {
 		{"log", old.Log, c.Log},
 		{"figures", old.Figures, c.Figures},
 		{"notify", old.Notify, c.Notify},
+		{"dnstap", old.Dnstap, c.Dnstap},
 	} {
 		if !reflect.DeepEqual(part.before, part.now) {
 			return fmt.Errorf("%s cannot change while anyu runs: restart it", part.key)

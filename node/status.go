@@ -80,6 +80,9 @@ func (n *Node) dropped() []history.Count {
 	if n.trail != nil {
 		counts = append(counts, history.Count{Name: "log", N: n.trail.Dropped()})
 	}
+	if n.sender != nil {
+		counts = append(counts, history.Count{Name: "dnstap", N: n.sender.Dropped()})
+	}
 	if n.history != nil {
 		counts = append(counts, history.Count{Name: "history", N: n.history.Refused()})
 	}
