@@ -52,6 +52,8 @@ type Node interface {
 // Auditor keeps who did what. When Audit returns it is on disk.
 type Auditor interface {
 	Audit(who, act string, facts map[string]string)
+	// Trace keeps that somebody searched the query log for a name or a client.
+	Trace(who string, facts map[string]string)
 }
 
 // ZoneState is a zone as pages show it. What is zero is not shown.
@@ -127,6 +129,7 @@ type Options struct {
 	Sources  Sources
 	Node     Node
 	Auditor  Auditor // may be nil
+	Book     Book    // may be nil
 	Log      *slog.Logger
 }
 
@@ -151,6 +154,8 @@ type Console struct {
 	secret    [32]byte // of this run, for tokens of those who need no login
 	guard     *http.CrossOriginProtection
 	lastWeek  lastWeek
+	traces    sync.Mutex // guards traced
+	traced    map[string]time.Time
 	listening net.Listener
 	server    *http.Server
 	streams   chan struct{} // a place for each live page
@@ -188,7 +193,7 @@ func Open(opts Options) (*Console, error) {
 
 // New makes a console without a socket of its own; Handler answers.
 func New(opts Options) (*Console, error) {
-	c := &Console{opts: opts, sessions: newSessions(), logins: newThrottle(), guard: http.NewCrossOriginProtection(), streams: make(chan struct{}, maxStreams), done: make(chan struct{})}
+	c := &Console{traced: map[string]time.Time{}, opts: opts, sessions: newSessions(), logins: newThrottle(), guard: http.NewCrossOriginProtection(), streams: make(chan struct{}, maxStreams), done: make(chan struct{})}
 	rand.Read(c.secret[:])
 	if c.opts.Clock == nil {
 		c.opts.Clock = time.Local
@@ -265,16 +270,48 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 
 // audit keeps an act of who sent the request.
 func (c *Console) audit(p *page, act string, facts map[string]string) {
-	if c.opts.Auditor == nil {
+	if c.opts.Auditor != nil {
+		c.opts.Auditor.Audit(c.actor(p), act, c.from(p, facts))
+	}
+}
+
+// trace keeps a search for a name or a client, once for each that follows: a page that is loaded again or turned over is the same search.
+func (c *Console) trace(p *page, f *logFilter) {
+	if c.opts.Auditor == nil || f.Name+f.Client == "" {
 		return
 	}
+	facts := c.from(p, map[string]string{"name": f.Name, "client prefix": f.Client, "range": p.Range()})
+	key := c.actor(p) + "\n" + f.Name + "\n" + f.Client
+	c.traces.Lock()
+	last, again := c.traced[key]
+	if len(c.traced) >= maxTraced {
+		clear(c.traced)
+	}
+	c.traced[key] = p.now
+	c.traces.Unlock()
+	if !again || p.now.Sub(last) > sameTrace {
+		c.opts.Auditor.Trace(c.actor(p), facts)
+	}
+}
+
+const (
+	// sameTrace is how long a search counts as the one before.
+	sameTrace = 10 * time.Minute
+	// maxTraced bounds the searches remembered for that.
+	maxTraced = 1000
+)
+
+func (c *Console) actor(p *page) string {
+	if p.User == "" {
+		return "nobody logged in"
+	}
+	return p.User
+}
+
+func (c *Console) from(p *page, facts map[string]string) map[string]string {
 	if facts == nil {
 		facts = map[string]string{}
 	}
 	facts["by"], facts["client"] = "console", remote(p.r).String()
-	who := p.User
-	if who == "" {
-		who = "nobody logged in"
-	}
-	c.opts.Auditor.Audit(who, act, facts)
+	return facts
 }

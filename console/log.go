@@ -159,6 +159,7 @@ func (c *Console) logOf(p *page) (*logView, error) {
 		return v, nil
 	}
 	v.Off = c.opts.Trail.Off()
+	c.trace(p, f)
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(p.r.Context(), logTime)
 	defer cancel()

@@ -28,7 +28,7 @@ func TestPages_areCompleteAndSmall(t *testing.T) {
 	w := newWorld(t)
 	const maxPage = 150_000
 	for _, lang := range []string{"zh", "en"} {
-		for _, path := range []string{"/?", "/?last=1h&", "/?last=30d&", "/zones?", "/zones/bank.lab.?", "/zones/bank.lab.?last=24h&", "/findings?", "/findings?state=all&", "/findings/" + w.finding + "?", "/log?", "/log?rcode=NXDOMAIN&", "/recursion?", "/sources?", "/about?", "/login?", "/nothing?", "/?last=99d&"} {
+		for _, path := range []string{"/?", "/?last=1h&", "/?last=30d&", "/zones?", "/zones/bank.lab.?", "/zones/bank.lab.?last=24h&", "/findings?", "/findings?state=all&", "/findings/" + w.finding + "?", "/log?", "/log?rcode=NXDOMAIN&", "/recursion?", "/sources?", "/ledger?", "/about?", "/login?", "/nothing?", "/?last=99d&"} {
 			start := time.Now()
 			answer, text := w.get(t, path+"lang="+lang, "Accept", "text/html")
 			took := time.Since(start)
@@ -494,5 +494,49 @@ func TestSources_areShown(t *testing.T) {
 	w.nothingResolved = true
 	if _, text := w.get(t, "/sources?lang=en"); !strings.Contains(text, "No other server is observed") {
 		t.Errorf("without sources: %.300s", text)
+	}
+}
+
+// kept is an auditor for tests.
+type kept struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (k *kept) Audit(who, act string, facts map[string]string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lines = append(k.lines, "act "+act)
+}
+
+func (k *kept) Trace(who string, facts map[string]string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lines = append(k.lines, "trace "+facts["name"]+" "+facts["client prefix"])
+}
+
+// A search for a name or a client is kept, once however often its page is loaded; looking at the newest rows is none.
+func TestLog_searchesAreKept(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{"/log", "/log?rcode=NXDOMAIN", "/log?name=www.shop.lab", "/log?name=www.shop.lab&rcode=NOERROR", "/log?client=127.0.0.1", "/ledger"} {
+		w.get(t, path)
+	}
+	w.kept.mu.Lock()
+	defer w.kept.mu.Unlock()
+	if got, want := strings.Join(w.kept.lines, ", "), "trace www.shop.lab , trace  127.0.0.1"; got != want {
+		t.Errorf("kept %q, want %q", got, want)
+	}
+}
+
+func TestLedger_pageAndCheckpoint(t *testing.T) {
+	w := newWorld(t)
+	_, text := w.get(t, "/ledger?lang=zh")
+	for _, want := range []string{"4,711", "校验通过", "投诉 17", "args=&lt;example&gt;"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	if r, text := w.get(t, "/ledger/checkpoint"); !strings.HasPrefix(text, "anyu/ns1\n4711\n") || !strings.Contains(r.Header.Get("Content-Disposition"), "attachment") {
+		t.Errorf("%v %q", r.Header, text)
 	}
 }

@@ -35,6 +35,7 @@ type world struct {
 	trail    *trail.Trail
 	names    *event.Names
 	finding  string // ID of the open one
+	kept     kept
 
 	mu       sync.Mutex
 	reloaded int
@@ -78,7 +79,7 @@ func newWorld(t *testing.T) *world {
 	}
 	c, err := console.New(console.Options{
 		Name: "bj-ns1", Version: "0.1.0", Language: "en", Clock: time.FixedZone("CST", 8*3600), Listen: netip.MustParseAddrPort("127.0.0.1:8053"), Hosts: []string{"dns.example.org"},
-		Users: w.users, Gauge: w.gauge, History: store, Findings: w.findings, Trail: w.trail, Metrics: registry, Zones: w, Resolver: w, Sources: w, Node: w, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Users: w.users, Gauge: w.gauge, History: store, Findings: w.findings, Trail: w.trail, Metrics: registry, Zones: w, Resolver: w, Sources: w, Node: w, Book: w, Auditor: &w.kept, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -262,6 +263,12 @@ func (w *world) Reload(context.Context, string) error {
 }
 
 func (w *world) Ready() error { return nil }
+
+func (w *world) Ledger() *console.Ledger {
+	at := time.Now()
+	return &console.Ledger{Entries: 4711, Segments: 170, Octets: 5 << 30, Signed: at, Key: "anyu/ns1+7a6592c3+AWbelcQYLekt7B0c5SbT", Checkpoint: "anyu/ns1\n4711\nAAAA\n", Checked: at,
+		Recent: []console.LedgerNote{{N: 4710, Time: at, Kind: "audit", Act: "flush", Who: "root, process 7", Text: "args=<example>"}, {N: 4709, Time: at, Kind: "trace", Act: "query-log", Who: "li", Why: "投诉 17"}}}
+}
 
 // get asks for a page.
 func (w *world) get(t *testing.T, path string, headers ...string) (*http.Response, string) {

@@ -53,3 +53,6 @@ func OpenFindings(n *Node) (kinds []string) {
 	}
 	return kinds
 }
+
+// CheckLedger has the node compare its ledger with what is kept, which it does by itself once a day.
+func CheckLedger(n *Node, now time.Time) { n.checkLedger(now) }

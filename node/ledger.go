@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"anyu/config"
@@ -31,6 +32,10 @@ type keptBook struct {
 	recorder *ledger.Recorder
 	problem  []event.Fact  // to be reported once there are findings
 	adopted  chan struct{} // closed when segments that are older than the ledger are noted in it
+
+	mu       sync.Mutex // guards the rest: the last check
+	checked  time.Time
+	problems []string
 }
 
 // openLedger opens the ledger. One that is damaged is moved aside as it is, for who looks into it, and a new one begins with an entry that says so.
@@ -101,6 +106,16 @@ func (n *Node) audit(who, act string, facts ...ledger.Fact) {
 // Audit implements console.Auditor.
 func (s shown) Audit(who, act string, facts map[string]string) {
 	s.n.audit(who, act, factsOf(facts)...)
+}
+
+// Trace implements console.Auditor.
+func (s shown) Trace(who string, facts map[string]string) {
+	if s.n.book.ledger == nil {
+		return
+	}
+	if err := s.n.book.ledger.Append(time.Now(), &ledger.Entry{Kind: ledger.Trace, Subject: "query-log", Who: who, Facts: factsOf(facts)}); err != nil {
+		s.n.opts.Log.Error("a trace is not in the ledger", "who", who, "error", err)
+	}
 }
 
 // recordRules keeps which configuration is in force, by its digest and by the names of what changed; not its values, which may be secrets.

@@ -297,6 +297,7 @@ func (n *Node) openTrail() {
 func (n *Node) background(ctx context.Context) {
 	n.work.Go(func() { n.openHistory(ctx) })
 	n.work.Go(func() { n.watchFiles(ctx) })
+	n.work.Go(func() { n.tendLedger(ctx) })
 	if every := n.systemd.watchdog(); every > 0 {
 		n.work.Go(func() { n.feedWatchdog(ctx, every) })
 	}
