@@ -476,7 +476,7 @@ func TestRecursion_isShown(t *testing.T) {
 func TestSources_areShown(t *testing.T) {
 	w := newWorld(t)
 	for lang, texts := range map[string][]string{
-		"en": {"edge", "&lt;b&gt;edge-1", "98.8\u202f%", "p95 2.5\u202fms", "observed", "waiting for a connection", "tls:192.0.2.1:6000", "p95 " + unit.Unknown},
+		"en": {"edge", "&lt;b&gt;edge-1", "98.8\u202f%", "p95 2.5\u202fms", "observed", "silent", "waiting for a connection", "tls:192.0.2.1:6000", "p95 " + unit.Unknown},
 		"zh": {"观测来源", "观测中", "等待连接", "未配对"},
 	} {
 		_, text := w.get(t, "/sources?lang="+lang)
@@ -488,7 +488,7 @@ func TestSources_areShown(t *testing.T) {
 	}
 	_, text := w.get(t, "/api/anyu/sources")
 	var answer struct{ Sources []console.Source }
-	if err := json.Unmarshal([]byte(text), &answer); err != nil || len(answer.Sources) != 2 || answer.Sources[0].Messages != 120_411 || answer.Sources[1].PerSecond != nil {
+	if err := json.Unmarshal([]byte(text), &answer); err != nil || len(answer.Sources) != 3 || answer.Sources[0].Messages != 120_411 || answer.Sources[1].PerSecond != nil {
 		t.Errorf("%v: %.300s", err, text)
 	}
 	w.nothingResolved = true

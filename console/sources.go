@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"anyu/console/unit"
@@ -57,7 +58,7 @@ func (c *Console) sources(p *page) error {
 // sourceState is connected, silent or waiting.
 func sourceState(s *Source, now time.Time) string {
 	switch {
-	case s.Connections == 0 && s.Last.IsZero():
+	case s.Connections == 0 && s.Last.IsZero() && !strings.HasPrefix(s.From, "capture:"):
 		return "waiting"
 	case s.Last.IsZero() || now.Sub(s.Last) > maxSilence:
 		return "silent"

@@ -222,6 +222,7 @@ func (w *world) Sources() []console.Source {
 	return []console.Source{
 		{Name: "edge", From: "dnstap+unix:/run/anyu/edge.sock", Node: "bj-2", PerSecond: &rate, Success: &share, P50: &p95, P95: &p95, P99: &p95,
 			Status: live.Status{Connections: 1, Identity: "<b>edge-1", Messages: 120_411, UnmatchedQueries: 3, UnmatchedResponses: 4, Malformed: 2, Broken: 1, Dropped: 5, Last: time.Now(), Lag: &lag, CPU: &share}},
+		{Name: "wire", From: "capture:eth0", Node: "bj-2"},
 		{Name: "far", From: "dnstap+tls:192.0.2.1:6000", Node: "bj-3"},
 	}
 }
