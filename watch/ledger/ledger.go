@@ -59,6 +59,7 @@ type Ledger struct {
 	size     int64 // entries that are known here
 	octets   int64 // of them
 	last     time.Time
+	signed   int64     // entries under the last head
 	headKept time.Time // of the last head in headsFile
 	failed   error
 }
@@ -79,11 +80,18 @@ func Open(dir, node string) (*Ledger, error) {
 			l.hashes, err = os.OpenFile(filepath.Join(dir, hashesFile), os.O_CREATE|os.O_RDWR, 0o640)
 		}
 	}
+	var head *Checkpoint
+	if err == nil {
+		head, err = l.lastHead()
+	}
 	if err == nil {
 		err = l.catchUp()
 	}
+	if err == nil && head != nil {
+		err = l.complete(head)
+	}
 	if err == nil {
-		err = l.complete()
+		err = l.mendHeads()
 	}
 	if err != nil {
 		l.closeFiles()
@@ -139,7 +147,8 @@ func (l *Ledger) grow(line []byte) error {
 	}
 	old := make([]byte, len(b))
 	if n, _ := l.hashes.ReadAt(old, at); n < len(b) || !bytes.Equal(old, b) {
-		if n == len(b) { // the entry or its hash was altered; Verify tells which, from the heads
+		// Under a signed head the hashes were synced. Behind it, what a power failure left of them is anything.
+		if n == len(b) && l.size < l.signed {
 			return fmt.Errorf("%w: the hash of entry %d is not that of its text", ErrDamaged, l.size)
 		}
 		if _, err := l.hashes.WriteAt(b, at); err != nil {
@@ -162,19 +171,25 @@ func (l *Ledger) reader() tlog.HashReader {
 	})
 }
 
-// complete compares what is there with the last head: it must hold all that was signed.
-func (l *Ledger) complete() error {
+// lastHead reads the last signed head; nil: nothing was signed yet.
+func (l *Ledger) lastHead() (*Checkpoint, error) {
 	text, err := os.ReadFile(filepath.Join(l.dir, headFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	head, err := OpenCheckpoint(text, l.public)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+	l.signed = head.Size
+	return &head, nil
+}
+
+// complete compares what is there with the last head: it must hold all that was signed.
+func (l *Ledger) complete(head *Checkpoint) error {
 	if head.Size > l.size {
 		return fmt.Errorf("%w: %d entries were signed, %d are there", ErrDamaged, head.Size, l.size)
 	}
@@ -185,7 +200,28 @@ func (l *Ledger) complete() error {
 	if root != head.Root {
 		return fmt.Errorf("%w: its first %d entries are not those that were signed", ErrDamaged, head.Size)
 	}
-	l.headKept = head.Time
+	return nil
+}
+
+// mendHeads cuts off what a crash left of an older head that was being written, and notes of when the last one is.
+func (l *Ledger) mendHeads() error {
+	path := filepath.Join(l.dir, headsFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	whole := wholeHeads(text)
+	if heads := splitHeads(text[:whole]); len(heads) > 0 {
+		if c, err := OpenCheckpoint(heads[len(heads)-1], l.public); err == nil {
+			l.headKept = c.Time
+		}
+	}
+	if whole < len(text) {
+		return os.Truncate(path, int64(whole))
+	}
 	return nil
 }
 
@@ -259,7 +295,11 @@ func (l *Ledger) sign(now time.Time) error {
 		}
 		l.headKept = now
 	}
-	return replace(filepath.Join(l.dir, headFile), text, 0o640)
+	if err := replace(filepath.Join(l.dir, headFile), text, 0o640); err != nil {
+		return err
+	}
+	l.signed = l.size
+	return nil
 }
 
 // keepHead appends to the heads, which are separated by an empty line of their own (a note has one inside).

@@ -298,6 +298,31 @@ func TestOpen_afterKill(t *testing.T) {
 	}
 }
 
+// A power failure left anything of hashes that were not synced, and a part of a head: neither was promised to anybody.
+func TestOpen_afterPowerFailure(t *testing.T) {
+	f := newFolder(t, 3)
+	f.l.Close()
+	e := Entry{N: 3, Time: began.Add(5 * time.Hour), Kind: Audit, Subject: "written and not signed"}
+	line, err := e.line()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{entriesFile: string(line) + "\n", hashesFile: strings.Repeat("\x00", 96), headsFile: "anyu/ns1\n4\nAAAA\n\n— any"} {
+		file, err := os.OpenFile(f.path(name), os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file.WriteString(text)
+		file.Close()
+	}
+	f.open()
+	f.hour = 6
+	f.segment()
+	if r := f.verify(); len(r.Problems) > 0 || r.Entries != 5 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // Two processes append to one ledger.
 func TestAppend_besideAnotherProcess(t *testing.T) {
 	f := newFolder(t, 2)

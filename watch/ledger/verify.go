@@ -145,6 +145,9 @@ func (w *verifier) readHeads() error {
 		if err != nil {
 			return err
 		}
+		if name == headsFile {
+			text = text[:wholeHeads(text)] // a crash may have cut the last one; the head after it says the same and more
+		}
 		for _, one := range splitHeads(text) {
 			c, err := OpenCheckpoint(one, w.Key)
 			if err != nil {
@@ -155,6 +158,22 @@ func (w *verifier) readHeads() error {
 		}
 	}
 	return nil
+}
+
+// wholeHeads is how much of a text is heads that were written to their end.
+func wholeHeads(text []byte) (whole int) {
+	gap := []byte("\n\n")
+	for {
+		body := bytes.Index(text[whole:], gap)
+		if body < 0 {
+			return whole
+		}
+		signatures := bytes.Index(text[whole+body+len(gap):], gap)
+		if signatures < 0 {
+			return whole
+		}
+		whole += body + signatures + 2*len(gap)
+	}
 }
 
 // splitHeads parts notes that follow each other: each is text, an empty line, signatures, an empty line.
