@@ -57,6 +57,11 @@ func (n *Node) openLedger() {
 		n.book.problem = []event.Fact{{Name: "error", Value: err.Error()}}
 		return
 	}
+	if n.book.problem == nil && l.Size() == 0 {
+		if older, _ := filepath.Glob(filepath.Join(n.data.Path(logDir), "date=*", "hour=*", "*"+ledger.SegmentExt)); len(older) > 0 {
+			n.book.problem = []event.Fact{{Name: "error", Value: fmt.Sprintf("a new ledger begins beside %d older segments: right after an upgrade from an anyu without one, else somebody removed the old one", len(older))}}
+		}
+	}
 	n.book.ledger, n.book.recorder, n.book.adopted = l, ledger.NewRecorder(l, n.opts.Log), make(chan struct{})
 	n.work.Go(func() {
 		defer close(n.book.adopted)
@@ -156,6 +161,7 @@ func (s segments) Closed(name string, rows int64, from, to time.Time) error {
 }
 
 func (s segments) Removed(name, why string) error {
+	<-s.n.book.adopted
 	subject := path.Join(logDir, name)
 	known, err := s.n.book.ledger.Segments()
 	if err != nil {
@@ -191,6 +197,9 @@ func (n *Node) adoptSegments() error {
 			return err
 		}
 		sum, octets, err := ledger.SumFile(full)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // grown too old meanwhile
+		}
 		if err != nil {
 			return fmt.Errorf("noting older segments in the ledger: %w", err)
 		}

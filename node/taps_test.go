@@ -27,6 +27,7 @@ func TestReload_takesTaps(t *testing.T) {
 		n.configure("recursion: {off: true}\n" + conf)
 		return n.Reload(t.Context(), "test", false)
 	}
+	eventually(t, "the end of the start", func() bool { return reload("") == nil }) // it answers before that
 	if err := reload(strict); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"archive/zip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"os"
 	"os/user"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,7 +59,8 @@ func writeEvidence(ctx context.Context, to io.Writer, t *traceFlags, log *trail.
 	if err != nil {
 		return 0, err
 	}
-	out, from := json.NewEncoder(w), map[string]int{}
+	sum := sha256.New()
+	out, from := json.NewEncoder(io.MultiWriter(w, sum)), map[string]int{}
 	if _, err := log.Each(ctx, filter, func(r *trail.Row) error {
 		if rows++; rows > maxEvidence {
 			return errWide
@@ -72,12 +76,23 @@ func writeEvidence(ctx context.Context, to io.Writer, t *traceFlags, log *trail.
 	}
 	numbers, loose := []int64{entry.N}, 0
 	for _, segment := range slices.Sorted(maps.Keys(from)) {
-		if e, is := known[path.Join(node.LogDir, segment)]; is {
-			numbers = append(numbers, e.N)
-		} else {
+		e, is := known[path.Join(node.LogDir, segment)]
+		if !is {
 			loose += from[segment]
+			continue
 		}
+		if now, _, err := ledger.SumFile(filepath.Join(t.data, filepath.FromSlash(e.Subject))); err != nil || now != e.SHA256 {
+			return rows, fmt.Errorf("segment %s is not the one of ledger entry %d any more: it was altered, and its rows prove nothing (anyu ledger verify)", segment, e.N)
+		}
+		numbers = append(numbers, e.N)
 	}
+	// The rows themselves are an entry, too: who changes one of them in the package has no proof for it.
+	made := &ledger.Entry{Kind: ledger.Trace, Subject: rowsName, SHA256: hex.EncodeToString(sum.Sum(nil)), Rows: int64(rows), Who: entry.Who, Why: t.reason, Old: &entry.N,
+		Facts: []ledger.Fact{{Name: "by", Value: "anyu trace --export"}}}
+	if err := book.Append(time.Now(), made); err != nil {
+		return rows, err
+	}
+	numbers = append(numbers, made.N)
 	proofs, err := book.Prove(numbers...)
 	if err != nil {
 		return rows, err
@@ -122,7 +137,7 @@ func evidenceReport(t *traceFlags, entry *ledger.Entry, rows, loose int, from ma
 		fmt.Fprintf(&b, "\n%d rows are in files that are not closed yet: no entry proves them. Export again when the hour is over. / %d 行所在的文件尚未封存，暂无账本条目可证明，请在封存后重新导出。\n", loose, loose)
 	}
 	fmt.Fprintf(&b, "\nTo check / 核验: `anyu ledger check %s --key KEY [--files DIR]`, with the key from the node's operator, not from this package. "+
-		"With the segments beside it, --files compares them too. / 公钥应从运营方另行取得，不要使用本包内的。\n", proofsName)
+		"--files DIR compares rows.jsonl and, where they are in DIR, the segments. / 公钥应从运营方另行取得，不要使用本包内的。\n", proofsName)
 	return b.String()
 }
 

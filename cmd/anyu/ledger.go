@@ -190,6 +190,9 @@ func proveEntries(args []string, std streams) int {
 	if len(words) == 0 {
 		return fail(std, errors.New("name entries by number, or segments by their path in the data folder"))
 	}
+	if _, err := ledger.Head(ledgerOf(*data)); err != nil { // opening would begin one
+		return fail(std, fmt.Errorf("%w (is %s the data folder? name it with --data)", err, *data))
+	}
 	l, err := ledger.Open(ledgerOf(*data), "")
 	if err != nil {
 		return fail(std, err)
@@ -278,7 +281,11 @@ func checkProof(p *ledger.Proof, key, folder string, w io.Writer) error {
 	if folder == "" || e.SHA256 == "" {
 		return nil
 	}
-	sum, _, err := ledger.SumFile(filepath.Join(folder, filepath.Base(e.Subject)))
+	file := filepath.Join(folder, filepath.FromSlash(e.Subject)) // DIR may be a data folder, or hold the files alone
+	if _, err := os.Stat(file); err != nil || !filepath.IsLocal(filepath.FromSlash(e.Subject)) {
+		file = filepath.Join(folder, filepath.Base(e.Subject))
+	}
+	sum, _, err := ledger.SumFile(file)
 	if err != nil {
 		return err
 	}

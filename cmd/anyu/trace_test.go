@@ -54,10 +54,10 @@ func TestTrace_rowsTopsAndEvidence(t *testing.T) {
 	}
 	proofs := filepath.Join(dir, "proofs.json")
 	os.WriteFile(proofs, []byte(parts["proofs.json"]), 0o644)
-	if out, status := run(t, "ledger", "check", proofs, "--key", filepath.Join(data, "ledger", "key.pub")); status != 0 || !strings.Contains(out, "2 proofs hold") {
+	if out, status := run(t, "ledger", "check", proofs, "--key", filepath.Join(data, "ledger", "key.pub")); status != 0 || !strings.Contains(out, "3 proofs hold") {
 		t.Errorf("%d %s", status, out)
 	}
-	if r, status := verified(t, data); status != 0 || r.Kinds[ledger.Trace] != 5 {
+	if r, status := verified(t, data); status != 0 || r.Kinds[ledger.Trace] != 6 {
 		t.Errorf("status %d, %d traces kept: %+v", status, r.Kinds[ledger.Trace], r.Problems)
 	}
 }

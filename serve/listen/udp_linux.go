@@ -17,7 +17,7 @@ import (
 	"anyu/event"
 )
 
-// udpSocket is one SO_REUSEPORT socket of an address and the thread that serves it.
+// udpSocket is one SO_REUSEPORT socket of an address and the goroutine that serves it.
 //
 // A thread that waits in recvmmsg cannot be woken by a channel; shutdown(SHUT_RD) wakes it, also on an unconnected socket
 // (Linux udp(7) says ENOTCONN and wakes it nevertheless).
@@ -106,7 +106,7 @@ func (u *udpSocket) newBatch() *batch {
 	return b
 }
 
-// run serves the socket until it is stopped. It owns its thread.
+// run serves the socket until it is stopped. It owns its thread where it is bound to a CPU.
 func (u *udpSocket) run() {
 	defer u.server.work.Done()
 	defer close(u.done)

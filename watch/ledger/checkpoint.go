@@ -86,7 +86,7 @@ func (l *Ledger) openKey(node string) error {
 			return err
 		}
 		secret = []byte(made + "\n")
-		if err := errors.Join(replace(path, secret, 0o600), replace(filepath.Join(l.dir, publicFile), []byte(public+"\n"), 0o644)); err != nil {
+		if err := errors.Join(replace(filepath.Join(l.dir, publicFile), []byte(public+"\n"), 0o644), replace(path, secret, 0o600)); err != nil { // this order: the secret one says that both are there
 			return err
 		}
 	} else if err != nil {

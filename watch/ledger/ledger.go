@@ -3,7 +3,7 @@
 //
 // It promises: an entry that Append returned for is synced; entries are numbered without gaps and their times never go back; the tree of today holds
 // every tree whose checkpoint was ever signed. Verify says which entry or segment was altered, is missing, was put in, reordered or
-// back-dated; with a checkpoint that was kept elsewhere also that the whole folder was rolled back or rebuilt. A proof can be checked without the folder.
+// back-dated; that the folder was rolled back to an older head or rebuilt it can say only with a checkpoint that was kept elsewhere. A proof can be checked without the folder.
 // It refuses to sign a tree that is smaller than the last one it signed, and to change or remove an entry: erasing personal data is an entry, too.
 //
 // Files, in DATA/ledger: entries.jsonl (one entry a line, the line is the leaf), hashes (of the tree, 32 octets each, in the order of
@@ -56,11 +56,11 @@ type Ledger struct {
 	entries  *os.File
 	hashes   *os.File
 	lock     *os.File
-	size     int64 // entries that are known here
+	size     int64 // entries that are known here, all under a signed head
 	octets   int64 // of them
 	last     time.Time
-	signed   int64     // entries under the last head
 	headKept time.Time // of the last head in headsFile
+	cut      int64     // lines behind the last head that were cut off, to be told by the next entry
 	failed   error
 }
 
@@ -71,24 +71,24 @@ func Open(dir, node string) (*Ledger, error) {
 	}
 	l := &Ledger{dir: dir}
 	var err error
-	if l.lock, err = os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o640); err != nil {
+	if l.lock, err = os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
-	defer l.exclude()()
+	end, err := l.exclude()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the ledger in %s: %w", dir, err), l.lock.Close())
+	}
+	defer end()
 	if err = l.openKey(node); err == nil {
 		if l.entries, err = os.OpenFile(filepath.Join(dir, entriesFile), os.O_CREATE|os.O_RDWR, 0o640); err == nil {
-			l.hashes, err = os.OpenFile(filepath.Join(dir, hashesFile), os.O_CREATE|os.O_RDWR, 0o640)
+			own(l.entries)
+			if l.hashes, err = os.OpenFile(filepath.Join(dir, hashesFile), os.O_CREATE|os.O_RDWR, 0o640); err == nil {
+				own(l.hashes)
+			}
 		}
-	}
-	var head *Checkpoint
-	if err == nil {
-		head, err = l.lastHead()
 	}
 	if err == nil {
 		err = l.catchUp()
-	}
-	if err == nil && head != nil {
-		err = l.complete(head)
 	}
 	if err == nil {
 		err = l.mendHeads()
@@ -100,63 +100,111 @@ func Open(dir, node string) (*Ledger, error) {
 	return l, nil
 }
 
+// lockPatience bounds the wait for another process. A name server must not hang because somebody holds a file.
+const lockPatience = 5 * time.Second
+
+var errBusy = errors.New("another process holds the ledger's lock")
+
 // exclude keeps other processes out until its result is called.
-func (l *Ledger) exclude() (end func()) {
-	unix.Flock(int(l.lock.Fd()), unix.LOCK_EX) // fails on file systems without locks only, which then hold one process
-	return func() { unix.Flock(int(l.lock.Fd()), unix.LOCK_UN) }
+func (l *Ledger) exclude() (end func(), err error) { return flock(l.lock, unix.LOCK_EX) }
+
+func flock(f *os.File, how int) (end func(), err error) {
+	for begin := time.Now(); ; time.Sleep(200 * time.Microsecond) {
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { unix.Flock(int(f.Fd()), unix.LOCK_UN) }, nil
+		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
+			return func() {}, nil // a file system without locks, which then holds one process
+		case time.Since(begin) > lockPatience:
+			return nil, errBusy
+		}
+	}
 }
 
-// catchUp reads what is in the file and not known here: all at the start, later what other processes appended. An end without a newline was
-// never acknowledged and is cut off.
+// catchUp reads what is signed and not known here: all at the start, later what other processes appended. What is behind the last head was acknowledged to
+// nobody, for each process signs before it lets another in: it is cut off, and the next entry says so, since it may have been put there by hand.
 func (l *Ledger) catchUp() error {
+	head, err := l.lastHead()
+	if err != nil {
+		return err
+	}
 	info, err := l.entries.Stat()
 	if err != nil {
 		return err
 	}
-	if info.Size() < l.octets {
+	switch {
+	case head == nil && info.Size() > 0:
+		return fmt.Errorf("%w: there are entries, and no signed head", ErrDamaged)
+	case head == nil:
+		return nil
+	case info.Size() < l.octets:
 		return fmt.Errorf("%w: %s became shorter", ErrDamaged, entriesFile)
+	case head.Size < l.size:
+		return fmt.Errorf("%w: the signed head became older", ErrDamaged)
 	}
-	whole, err := eachLine(io.NewSectionReader(l.entries, l.octets, info.Size()-l.octets), func(line []byte) error {
+	behind := int64(0)
+	before := l.size
+	_, err = eachLine(io.NewSectionReader(l.entries, l.octets, info.Size()-l.octets), func(line []byte) error {
+		if l.size == head.Size {
+			behind++
+			return nil
+		}
 		e, err := parseEntry(line)
 		if err != nil || e.N != l.size {
 			return fmt.Errorf("%w: entry %d cannot be read", ErrDamaged, l.size)
 		}
-		if err := l.grow(line); err != nil {
+		if err := l.grow(l.size, line, true); err != nil {
 			return err
 		}
-		l.last = e.Time
+		l.size, l.octets, l.last = l.size+1, l.octets+int64(len(line))+1, e.Time
 		return nil
 	})
-	l.octets += whole
-	if err == nil && l.octets < info.Size() {
-		err = l.entries.Truncate(l.octets)
+	if err != nil {
+		return err
 	}
-	return err
+	if l.size < head.Size {
+		return fmt.Errorf("%w: %d entries were signed, %d are there", ErrDamaged, head.Size, l.size)
+	}
+	if before < l.size || before == 0 {
+		root, err := tlog.TreeHash(head.Size, l.reader())
+		if err != nil {
+			return err
+		}
+		if root != head.Root {
+			return fmt.Errorf("%w: its first %d entries are not those that were signed", ErrDamaged, head.Size)
+		}
+	}
+	if l.octets < info.Size() {
+		l.cut += behind
+		return l.entries.Truncate(l.octets)
+	}
+	return nil
 }
 
-// grow adds the hashes of one more entry, unless they are there since before.
-func (l *Ledger) grow(line []byte) error {
-	hashes, err := tlog.StoredHashes(l.size, line, l.reader())
+// grow adds the hashes of entry n, unless they are there since before. known: it is signed, and so a hash that is another one is damage.
+func (l *Ledger) grow(n int64, line []byte, known bool) error {
+	hashes, err := tlog.StoredHashes(n, line, l.reader())
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return err
 	}
-	at := tlog.StoredHashIndex(0, l.size) * tlog.HashSize
+	at := tlog.StoredHashIndex(0, n) * tlog.HashSize
 	var b []byte
 	for _, h := range hashes {
 		b = append(b, h[:]...)
 	}
 	old := make([]byte, len(b))
-	if n, _ := l.hashes.ReadAt(old, at); n < len(b) || !bytes.Equal(old, b) {
-		// Under a signed head the hashes were synced. Behind it, what a power failure left of them is anything.
-		if n == len(b) && l.size < l.signed {
-			return fmt.Errorf("%w: the hash of entry %d is not that of its text", ErrDamaged, l.size)
-		}
-		if _, err := l.hashes.WriteAt(b, at); err != nil {
-			return err
-		}
+	got, err := l.hashes.ReadAt(old, at)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return err
+	case got == len(b) && bytes.Equal(old, b):
+		return nil
+	case got == len(b) && known:
+		return fmt.Errorf("%w: the hash of entry %d is not that of its text", ErrDamaged, n)
 	}
-	l.size++
-	return nil
+	_, err = l.hashes.WriteAt(b, at)
+	return err
 }
 
 func (l *Ledger) reader() tlog.HashReader {
@@ -184,23 +232,7 @@ func (l *Ledger) lastHead() (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	l.signed = head.Size
 	return &head, nil
-}
-
-// complete compares what is there with the last head: it must hold all that was signed.
-func (l *Ledger) complete(head *Checkpoint) error {
-	if head.Size > l.size {
-		return fmt.Errorf("%w: %d entries were signed, %d are there", ErrDamaged, head.Size, l.size)
-	}
-	root, err := tlog.TreeHash(head.Size, l.reader())
-	if err != nil {
-		return err
-	}
-	if root != head.Root {
-		return fmt.Errorf("%w: its first %d entries are not those that were signed", ErrDamaged, head.Size)
-	}
-	return nil
 }
 
 // mendHeads cuts off what a crash left of an older head that was being written, and notes of when the last one is.
@@ -232,8 +264,12 @@ func (l *Ledger) Append(now time.Time, entries ...*Entry) error {
 	if l.failed != nil {
 		return l.failed
 	}
-	defer l.exclude()()
-	err := l.append(now.UTC(), entries)
+	end, err := l.exclude()
+	if err != nil {
+		return fmt.Errorf("adding to the ledger: %w", err)
+	}
+	defer end()
+	err = l.append(now.UTC(), entries)
 	if errors.Is(err, ErrDamaged) {
 		l.failed = err
 	}
@@ -243,6 +279,7 @@ func (l *Ledger) Append(now time.Time, entries ...*Entry) error {
 	return nil
 }
 
+// append writes, syncs and signs. Where one of these fails, what was written is behind the last head, and cut off by the next call.
 func (l *Ledger) append(now time.Time, entries []*Entry) error {
 	if err := l.catchUp(); err != nil {
 		return err
@@ -250,55 +287,59 @@ func (l *Ledger) append(now time.Time, entries []*Entry) error {
 	if now.Before(l.last) {
 		now = l.last // a clock set back: the order is what is promised
 	}
-	size, octets := l.size, l.octets
+	if l.cut > 0 {
+		entries = append([]*Entry{{Kind: Loss, Subject: "ledger", Why: "lines behind the last signed head were cut off", Facts: []Fact{{"lines", fmt.Sprint(l.cut)}}}}, entries...)
+	}
 	var text []byte
-	for _, e := range entries {
-		e.N, e.Time = size, now
+	var lines [][]byte
+	for i, e := range entries {
+		e.N, e.Time = l.size+int64(i), now
 		line, err := e.line()
 		if err != nil {
 			return err
 		}
+		lines = append(lines, line)
 		text = append(append(text, line...), '\n')
-		size++
 	}
-	if _, err := l.entries.WriteAt(text, octets); err == nil {
-		err = l.entries.Sync()
-		if err != nil {
-			return errors.Join(err, l.entries.Truncate(octets))
-		}
-	} else {
-		return errors.Join(err, l.entries.Truncate(octets))
+	if _, err := l.entries.WriteAt(text, l.octets); err != nil {
+		return errors.Join(err, l.entries.Truncate(l.octets))
 	}
-	l.last = now
-	if err := l.catchUp(); err != nil {
+	if err := l.entries.Sync(); err != nil {
 		return err
+	}
+	for i, line := range lines {
+		if err := l.grow(l.size+int64(i), line, false); err != nil {
+			return err
+		}
 	}
 	if err := l.hashes.Sync(); err != nil {
 		return err
 	}
-	return l.sign(now)
+	if err := l.sign(l.size+int64(len(lines)), now); err != nil {
+		return err
+	}
+	l.size, l.octets, l.last, l.cut = l.size+int64(len(lines)), l.octets+int64(len(text)), now, 0
+	return nil
 }
 
-// sign writes the head of the tree as it is, and keeps the one before for whom it may be asked.
-func (l *Ledger) sign(now time.Time) error {
-	root, err := tlog.TreeHash(l.size, l.reader())
+// sign writes the head of the tree of that size, and keeps one each hour for good. The last head first: what a kept one says must be there.
+func (l *Ledger) sign(size int64, now time.Time) error {
+	root, err := tlog.TreeHash(size, l.reader())
 	if err != nil {
 		return err
 	}
-	text, err := signCheckpoint(Checkpoint{Origin: l.origin, Size: l.size, Root: root, Time: now}, l.signer)
+	text, err := signCheckpoint(Checkpoint{Origin: l.origin, Size: size, Root: root, Time: now}, l.signer)
 	if err != nil {
 		return err
-	}
-	if now.Sub(l.headKept) >= headEvery || l.headKept.IsZero() {
-		if err := l.keepHead(text); err != nil {
-			return err
-		}
-		l.headKept = now
 	}
 	if err := replace(filepath.Join(l.dir, headFile), text, 0o640); err != nil {
 		return err
 	}
-	l.signed = l.size
+	if now.Sub(l.headKept) >= headEvery || l.headKept.IsZero() {
+		if err := l.keepHead(text); err == nil { // else with the next entry: it is signed already
+			l.headKept = now
+		}
+	}
 	return nil
 }
 
@@ -308,8 +349,14 @@ func (l *Ledger) keepHead(text []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(bytes.Clone(text), '\n'))
-	return errors.Join(err, f.Sync(), f.Close())
+	info, err := f.Stat()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if _, err = f.Write(append(bytes.Clone(text), '\n')); err != nil {
+		return errors.Join(err, f.Truncate(info.Size()), f.Close())
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // Size is the number of entries known.
@@ -348,6 +395,7 @@ func replace(path string, text []byte, mode os.FileMode) error {
 		return err
 	}
 	_, err = f.Write(text)
+	own(f)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
@@ -415,4 +463,12 @@ func Head(dir string) ([]byte, error) {
 		return nil, fmt.Errorf("reading the ledger's checkpoint: %w", err)
 	}
 	return text, nil
+}
+
+// own gives a file to the owner of its folder: root, who adds an account beside a node of another user, must not take the ledger from it.
+func own(f *os.File) {
+	var dir unix.Stat_t
+	if os.Geteuid() == 0 && unix.Stat(filepath.Dir(f.Name()), &dir) == nil {
+		f.Chown(int(dir.Uid), int(dir.Gid)) // else it stays root's, which is no worse than before
+	}
 }

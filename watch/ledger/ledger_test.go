@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyu/event"
 )
 
@@ -320,6 +322,93 @@ func TestOpen_afterPowerFailure(t *testing.T) {
 	f.segment()
 	if r := f.verify(); len(r.Problems) > 0 || r.Entries != 5 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Who deletes the heads and alters an entry does not get the rest signed; who adds a line by hand finds it cut off, and told.
+func TestAppend_signsNothingThatItDidNotWrite(t *testing.T) {
+	f := newFolder(t, 4)
+	file, err := os.OpenFile(f.path(entriesFile), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(file, `{"n":4,"time":"2026-01-01T04:01:00Z","kind":"removed","subject":%q}`+"\n", segmentPath(2))
+	file.Close()
+	os.Remove(filepath.Join(f.dir, segmentPath(2)))
+	f.segment()
+	if r := f.verify(); !r.says(Missing, segmentPath(2)) || r.Kinds[Loss] != 1 {
+		t.Errorf("%+v", r)
+	}
+	f.l.Close()
+	f.edit(entriesFile, `"rows":3`, `"rows":4`)
+	for _, name := range []string{headFile, headsFile, hashesFile} {
+		os.Remove(f.path(name))
+	}
+	if _, err := Open(filepath.Join(f.dir, "ledger"), "ns1"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("without heads: %v", err)
+	}
+}
+
+// An entry whose head could not be written is not there: it is written again, once.
+func TestAppend_afterFailureTriesAgainCleanly(t *testing.T) {
+	f := newFolder(t, 2)
+	block := f.path(headFile) + ".new"
+	if err := os.Mkdir(block, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := f.l.Append(began.Add(9*time.Hour), &Entry{Kind: Audit, Subject: "flush"}); err == nil {
+			t.Fatal("an entry that is not signed was acknowledged")
+		}
+	}
+	os.Remove(block)
+	f.append(began.Add(9*time.Hour), &Entry{Kind: Audit, Subject: "flush"})
+	if r := f.verify(); len(r.Problems) > 0 || r.Kinds[Audit] != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Verifying beside a node that appends all the time finds nothing wrong.
+func TestVerify_besideARunningNode(t *testing.T) {
+	f := newFolder(t, 5)
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			default:
+				f.l.Append(began.Add(time.Duration(10+i)*time.Hour), &Entry{Kind: Audit, Subject: "x"})
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}()
+	for range 10 {
+		if r := f.verify(); len(r.Problems) > 0 {
+			t.Errorf("%+v", r.Problems[0])
+		}
+	}
+	close(done)
+	<-ended
+}
+
+// Nobody waits for ever for a lock that somebody holds.
+func TestAppend_lockHeldByAnother(t *testing.T) {
+	f := newFolder(t, 1)
+	lock, err := os.OpenFile(f.path(lockFile), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	end, err := flock(lock, unix.LOCK_EX)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	if err := f.l.Append(began.Add(9*time.Hour), &Entry{Kind: Audit, Subject: "flush"}); !errors.Is(err, errBusy) {
+		t.Errorf("%v", err)
 	}
 }
 

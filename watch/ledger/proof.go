@@ -24,7 +24,11 @@ type Proof struct {
 func (l *Ledger) Prove(numbers ...int64) ([]Proof, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	defer l.exclude()()
+	end, err := l.exclude()
+	if err != nil {
+		return nil, fmt.Errorf("proving ledger entries: %w", err)
+	}
+	defer end()
 	if err := l.catchUp(); err != nil {
 		return nil, fmt.Errorf("proving ledger entries: %w", err)
 	}

@@ -28,11 +28,12 @@ type Recorder struct {
 	lost   atomic.Uint64
 	wg     sync.WaitGroup
 	once   sync.Once
+	ending chan struct{}
 }
 
 // NewRecorder begins to record. Close ends it and leaves the ledger open.
 func NewRecorder(l *Ledger, logger *slog.Logger) *Recorder {
-	r := &Recorder{ledger: l, logger: logger, queue: make(chan *Entry, maxWaiting)}
+	r := &Recorder{ledger: l, logger: logger, queue: make(chan *Entry, maxWaiting), ending: make(chan struct{})}
 	r.wg.Go(r.run)
 	return r
 }
@@ -63,9 +64,9 @@ func (r *Recorder) Notify(f event.Finding) {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// Close writes what waits.
+// Close writes what waits. It does not try again where the disk takes nothing.
 func (r *Recorder) Close() {
-	r.once.Do(func() { close(r.queue) })
+	r.once.Do(func() { close(r.ending); close(r.queue) })
 	r.wg.Wait()
 }
 
@@ -111,6 +112,13 @@ func (r *Recorder) write(batch []*Entry) {
 			r.lost.Add(uint64(len(batch)))
 			return
 		}
-		time.Sleep(retryTime)
+		select {
+		case <-time.After(retryTime):
+		case <-r.ending:
+			if try > 0 {
+				r.lost.Add(uint64(len(batch)))
+				return
+			}
+		}
 	}
 }

@@ -28,17 +28,30 @@ func (w *verifier) compareSegments() error {
 	if w.Log == "" {
 		return nil
 	}
-	err := filepath.WalkDir(filepath.Join(w.Data, w.Log), func(path string, d fs.DirEntry, err error) error {
+	// The folder itself may be a link, to another disk. Inside, the log has none, and what they lead to would be hidden from this walk.
+	root, err := filepath.EvalSymlinks(filepath.Join(w.Data, w.Log))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && d.Type()&fs.ModeSymlink != 0 {
+			w.problem(Unknown, -1, path, "a link inside the query log was put in")
 			return nil
 		}
 		if err != nil || d.IsDir() || !strings.HasSuffix(d.Name(), SegmentExt) || strings.HasPrefix(d.Name(), ".") {
 			return err
 		}
-		rel, err := filepath.Rel(w.Data, path)
+		rel, err := filepath.Rel(root, path)
 		if err != nil {
 			return err
 		}
+		rel = filepath.Join(w.Log, rel)
 		if w.files[filepath.ToSlash(rel)] == nil {
 			if info, err := d.Info(); err == nil && w.Now.Sub(info.ModTime()) < pendingTime && w.Now.After(info.ModTime()) {
 				return nil // its entry is about to be made
@@ -47,7 +60,6 @@ func (w *verifier) compareSegments() error {
 		}
 		return nil
 	})
-	return err
 }
 
 func (w *verifier) compareSegment(path string, e *Entry) {
@@ -58,6 +70,8 @@ func (w *verifier) compareSegment(path string, e *Entry) {
 	full := filepath.Join(w.Data, filepath.FromSlash(path))
 	info, err := os.Stat(full)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && w.removedSince(path):
+		return
 	case errors.Is(err, fs.ErrNotExist):
 		w.problem(Missing, e.N, path, "the segment is gone, and no entry says that it was removed")
 		return
@@ -81,6 +95,15 @@ func (w *verifier) compareSegment(path string, e *Entry) {
 	case sum != e.SHA256:
 		w.problem(Altered, e.N, path, "the segment's SHA-256 is %s, entry %d says %s", sum, e.N, e.SHA256)
 	}
+}
+
+// removedSince tells whether the running node removed a segment while this verification went on.
+func (w *verifier) removedSince(path string) (removed bool) {
+	err := Each(w.dir, func(e Entry) bool {
+		removed = e.N >= w.r.Entries && e.Kind == Removed && e.Subject == path
+		return !removed
+	})
+	return err == nil && removed
 }
 
 // SumFile is the SHA-256 of a file, hexadecimal, and its length.

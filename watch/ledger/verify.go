@@ -2,15 +2,18 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sys/unix"
 )
 
 // What can be wrong.
@@ -110,10 +113,7 @@ func Verify(v Verification) (*Result, error) {
 		return nil, fmt.Errorf("verifying the ledger: %w", err)
 	}
 	defer file.Close()
-	if err := w.readHeads(); err != nil {
-		return nil, fmt.Errorf("verifying the ledger: %w", err)
-	}
-	if err := w.readEntries(file); err != nil {
+	if err := w.readTogether(file); err != nil {
 		return nil, fmt.Errorf("verifying the ledger: %w", err)
 	}
 	w.compareHeads()
@@ -135,7 +135,23 @@ func (w *verifier) problem(what string, entry int64, subject, format string, arg
 	w.r.Problems = append(w.r.Problems, p)
 }
 
-// readHeads reads the older heads and the last one.
+// readTogether reads heads and entries as they are between two entries of a node that runs. Who may not open its lock reads nevertheless.
+func (w *verifier) readTogether(file io.Reader) error {
+	if lock, err := os.OpenFile(filepath.Join(w.dir, lockFile), os.O_RDWR, 0); err == nil {
+		defer lock.Close()
+		end, err := flock(lock, unix.LOCK_SH)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
+	if err := w.readHeads(); err != nil {
+		return err
+	}
+	return w.readEntries(file)
+}
+
+// readHeads reads the older heads and the last one, in the order of their sizes.
 func (w *verifier) readHeads() error {
 	for _, name := range []string{headsFile, headFile} {
 		text, err := os.ReadFile(filepath.Join(w.dir, name))
@@ -157,6 +173,7 @@ func (w *verifier) readHeads() error {
 			w.heads = append(w.heads, c)
 		}
 	}
+	slices.SortStableFunc(w.heads, func(a, b Checkpoint) int { return cmp.Compare(a.Size, b.Size) })
 	return nil
 }
 
@@ -201,8 +218,12 @@ func (w *verifier) readEntries(file io.Reader) error {
 			return err
 		}
 		at := tlog.StoredHashIndex(0, n) * tlog.HashSize
-		if end := at + tlog.HashSize; end <= int64(len(stored)) && !bytes.Equal(stored[at:end], hashes[0][:]) {
-			w.problem(Altered, n, "", "the text of the entry does not have the hash that was kept of it")
+		for i, h := range hashes {
+			begin := at + int64(i)*tlog.HashSize
+			if end := begin + tlog.HashSize; end <= int64(len(stored)) && !bytes.Equal(stored[begin:end], h[:]) {
+				w.problem(Altered, n, "", "the text of the entry, or of one before it, does not have the hash that was kept of it")
+				break
+			}
 		}
 		w.leaves = append(w.leaves, hashes...)
 		e, err := parseEntry(line)

@@ -218,7 +218,7 @@ func (h *hourFolder) search(s *search, without []string) error {
 	}
 	var pieces []piece
 	for _, path := range paths {
-		if slices.ContainsFunc(without, func(id string) bool { return strings.Contains(filepath.Base(path), id) }) {
+		if slices.ContainsFunc(without, func(id string) bool { return id != "" && strings.Contains(filepath.Base(path), id) }) {
 			continue
 		}
 		file, err := os.Open(path)

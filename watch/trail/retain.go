@@ -39,13 +39,18 @@ func (t *Trail) retain(now time.Time) {
 		if !old {
 			why = "space"
 		}
-		if err := t.forget(&h, why); err != nil {
+		paths, err := h.segments()
+		if err != nil {
 			t.opts.Logger.Error("hour of the query log not deleted", "dir", h.path, "error", err)
 			continue
 		}
 		if err := os.RemoveAll(h.path); err != nil {
 			t.opts.Logger.Error("hour of the query log not deleted", "dir", h.path, "error", err)
 			continue
+		}
+		// Noted afterwards: on a full disk the ledger takes nothing before there is room, and room is what this makes.
+		if err := t.forget(paths, why); err != nil {
+			t.opts.Logger.Error("removed segments are not in the ledger", "dir", h.path, "error", err)
 		}
 		_ = os.Remove(filepath.Dir(h.path)) // the day's folder, if it is empty now
 		total -= h.bytes

@@ -197,10 +197,12 @@ func (d *dictionary) learn(kind byte, payload []byte) {
 // readLog gives every row of an append-only file whose reader stands at its beginning.
 func readLog(r io.Reader, see func(Row) error) (good int64, err error) {
 	magic := make([]byte, len(walMagic))
-	if n, err := io.ReadFull(r, magic); err != nil || string(magic) != walMagic {
-		if n == 0 {
-			return 0, nil // created, and then the power went
-		}
+	switch n, err := io.ReadFull(r, magic); {
+	case err == io.EOF && n == 0:
+		return 0, nil // created, and then the power went
+	case err != nil && err != io.ErrUnexpectedEOF:
+		return 0, err // a disk that cannot be read now may be read later
+	case string(magic) != walMagic:
 		return 0, errCut
 	}
 	d := newDictionary()

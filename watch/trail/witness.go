@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Witness is told of each segment when it is whole and before anything else is deleted for it, and of each that is about to be removed, so that both can
+// Witness is told of each segment when it is whole and before anything else is deleted for it, and of each that was removed, so that both can
 // be proved later. Paths are relative to the log's folder, with slashes.
 type Witness interface {
 	Closed(path string, rows int64, from, to time.Time) error
@@ -27,14 +27,10 @@ func (t *Trail) witness(h *hours) error {
 	return nil
 }
 
-// forget tells of the segments of an hour that is about to be deleted.
-func (t *Trail) forget(h *hourFolder, why string) error {
+// forget tells of segments that were deleted.
+func (t *Trail) forget(paths []string, why string) error {
 	if t.opts.Witness == nil {
 		return nil
-	}
-	paths, err := h.segments()
-	if err != nil {
-		return err
 	}
 	for _, path := range paths {
 		if err := t.opts.Witness.Removed(t.relative(path), why); err != nil {
