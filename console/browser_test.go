@@ -84,9 +84,15 @@ func (b *browser) complain(text string) {
 	b.problems = append(b.problems, text)
 }
 
+// run does what a person does. Between the driver's look for an element and its click a live page may have put a new one in its place; a person would
+// click that one, so the driver looks again.
 func (b *browser) run(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	if err := chromedp.Do(b.ctx, actions...); err != nil {
+	err := chromedp.Do(b.ctx, actions...)
+	for try := 0; err != nil && strings.Contains(err.Error(), "Could not find node with given id") && try < 3; try++ {
+		err = chromedp.Do(b.ctx, actions...)
+	}
+	if err != nil {
 		t.Fatalf("browser: %v; it complained of %q", err, b.problems)
 	}
 }
