@@ -80,7 +80,7 @@ func (a *asked) load(until time.Time) {
 // Real servers of others are under load, all at once, and anyu shows the four figures of each: volume, success, speed and load, under its own name.
 func TestTaps_showOthersUnderLoad(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes half a minute")
+		t.Skip("SKIPPED: six thousand questions to each of five servers take half a minute: taps of real servers under load are not tried with -short")
 	}
 	dir := t.TempDir()
 	var all []*asked

@@ -134,18 +134,24 @@ func (d *Decoder) transport(proto uint8, b []byte) {
 	}
 }
 
-// udp reads a datagram (RFC 768).
-func (d *Decoder) udp(b []byte) {
-	if len(b) < 8 {
+// between reads between which ports it goes, with which UDP and TCP begin. False: the header is not whole, or nobody wants these ports.
+func (d *Decoder) between(b []byte, header int) bool {
+	if len(b) < header {
 		d.reject(BadTransport)
-		return
+		return false
 	}
 	m := &d.message
 	m.FromPort, m.ToPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	d.countPorts(m.FromPort, m.ToPort)
-	if !d.wants(m.FromPort, m.ToPort) {
+	return d.wants(m.FromPort, m.ToPort)
+}
+
+// udp reads a datagram (RFC 768).
+func (d *Decoder) udp(b []byte) {
+	if !d.between(b, 8) {
 		return
 	}
+	m := &d.message
 	length := int(binary.BigEndian.Uint16(b[4:]))
 	switch {
 	case length == 0: // longer than the field holds (RFC 2675, Section 4)

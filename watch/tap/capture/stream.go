@@ -63,16 +63,10 @@ func newStreams() streams {
 
 // tcp reads a segment.
 func (d *Decoder) tcp(b []byte) {
-	if len(b) < 20 {
-		d.reject(BadTransport)
+	if !d.between(b, 20) {
 		return
 	}
 	m := &d.message
-	m.FromPort, m.ToPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-	d.countPorts(m.FromPort, m.ToPort)
-	if !d.wants(m.FromPort, m.ToPort) {
-		return
-	}
 	header := int(b[12]>>4) * 4
 	if header < 20 || header > len(b) {
 		d.reject(BadTransport)
