@@ -8,6 +8,7 @@ import (
 
 	"anyu/dns/message"
 	"anyu/dns/wire"
+	"anyu/dns/zone"
 	"anyu/event"
 	"anyu/serve"
 	"anyu/serve/cache"
@@ -15,6 +16,7 @@ import (
 	"anyu/serve/filter"
 	"anyu/serve/listen"
 	"anyu/serve/local"
+	"anyu/serve/mirror"
 	"anyu/serve/nameserver"
 	"anyu/serve/pending"
 	"anyu/serve/resolve"
@@ -39,6 +41,8 @@ type machine struct {
 	engine    *resolve.Engine
 	table     *pending.Table
 	held      *serve.Held
+	root      *mirror.Mirror  // nil: no version of the local root was ever offered
+	shown     *zone.Zone      // the version of it that resolving sees
 	trusted   validate.Config // without what RFC 5011 has learned
 	points    []*anchor.Point
 	local     *local.Table

@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"anyu/dns/wire"
+	"anyu/dns/zone"
 	"anyu/event"
 	"anyu/serve"
 	"anyu/serve/exchange"
@@ -28,6 +29,7 @@ type host struct {
 	server *serve.Server
 	worker *serve.Worker
 	habits []habit
+	root   *zone.Zone // the one it serves; nil: none
 }
 
 // habit is how a server treats some questions: words of a server or lie step.

@@ -13,6 +13,7 @@
 //	post NAME TYPE [+OPTION...]            a client asks; nobody waits
 //	flood N NAME TYPE [+OPTION...]         N clients' questions at one moment, {n} in the name is the number
 //	wait DURATION                          time passes
+//	mirror ADDRESS                         the local root is fetched from a server of the root, whole (mirror.go)
 //	flush NAME; nta NAME DURATION; restart (the cache is saved and restored); health (the questions of serve/health)
 //	----
 //	RCODE flags                            the answer: then one line a record: AN, NS or AR as dig prints it, signatures cut short
@@ -91,7 +92,7 @@ func Run(archive []byte, opts Options) (updated []byte, mismatches []Mismatch, e
 	return txtar.Format(a), mismatches, nil
 }
 
-var stepWord = regexp.MustCompile(`^(scenario|client|config|server|lie|zone|held|forward|stub|local|rule|unlocal|query|octets|post|flood|wait|flush|nta|restart|health)( |$)`)
+var stepWord = regexp.MustCompile(`^(scenario|client|config|server|lie|zone|held|forward|stub|local|rule|unlocal|query|octets|post|flood|wait|flush|nta|restart|health|mirror)( |$)`)
 
 func isStep(line string) bool { return strings.HasPrefix(line, "#") || stepWord.MatchString(line) }
 

@@ -2,6 +2,7 @@ package scene
 
 import (
 	"bytes"
+	"crypto/sha512"
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
@@ -27,7 +28,8 @@ type signing struct {
 	algorithm dnssec.Algorithm
 	nsec3     bool
 	optOut    bool
-	cycles    int // NSEC3 iterations
+	digest    bool // a ZONEMD record
+	cycles    int  // NSEC3 iterations
 	keys      []uint64
 	revoked   map[uint64]bool
 	bad       map[string]bool
@@ -145,6 +147,9 @@ func (s *signing) sign(apex wire.Name, list []record) []record {
 		for _, k := range slices.Concat(s.extras(apex), s.allKeys(apex), s.impostors(apex)) {
 			list = append(list, record{apex, wire.TypeDNSKEY, 3600, k.rdata})
 		}
+	}
+	if s.digest {
+		list = append(list, s.zonemd(apex, 0, make([]byte, sha512.Size384))) // so that the denials have the type
 	}
 	cuts := map[string]bool{}
 	for _, r := range list {

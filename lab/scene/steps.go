@@ -61,6 +61,8 @@ func (w *world) step(words []string) string {
 	case words[0] == "nta" && len(args) == 2:
 		w.nta(args[0], w.span(args[1]))
 		return ""
+	case words[0] == "mirror" && len(args) == 1:
+		return w.mirror(args[0])
 	case words[0] == "restart":
 		w.restart()
 		return ""

@@ -48,6 +48,7 @@ type world struct {
 	hidden   [][2]string
 	noAnchor bool
 	follow   bool
+	anchors  []validate.Anchor // of the root and of what is marked
 	machine  *machine
 
 	sent    []string
@@ -156,6 +157,8 @@ func (w *world) signingOf(p place) *signing {
 			s.nsec3, s.cycles = true, n
 		case "optout":
 			s.optOut = true
+		case "zonemd":
+			s.digest = true
 		case "keys":
 			s.keys = nil
 			for k := range strings.SplitSeq(value, "+") {
@@ -201,6 +204,13 @@ func (w *world) build() {
 		if s != nil {
 			list = append(list, w.delegated(p.name, list, delegations)...)
 			list = s.sign(p.name, list)
+			if s.digest {
+				var err error
+				if list, err = s.digested(p.name, list); err != nil {
+					w.fail("%s: %v", p.file, err)
+					return
+				}
+			}
 			delegations[string(p.name.AppendLower(nil))] = s.ds(p.name)
 			if p.name.IsRoot() && !rooted || slices.Contains(p.words, "anchor") {
 				rooted = rooted || p.name.IsRoot()
@@ -215,6 +225,9 @@ func (w *world) build() {
 			return
 		}
 		h := w.host(p)
+		if p.name.IsRoot() {
+			h.root = made
+		}
 		h.server.Change(serve.Change{Put: []serve.Zone{{Name: wire.Name(p.name.AppendLower(nil)), Zone: made}}})
 	}
 	for _, l := range w.lies {
@@ -265,6 +278,7 @@ func atoi(words []string, key string) int {
 
 // start makes the machine.
 func (w *world) start(anchors []validate.Anchor) {
+	w.anchors = anchors
 	if !w.noAnchor {
 		w.plan.validate.Anchors = anchors
 	}
@@ -328,6 +342,7 @@ func (w *world) pass(to int64) {
 		}
 	}
 	w.now = max(w.now, to)
+	w.machine.showRoot(w.now)
 }
 
 // observe reads what the workers observed.
