@@ -144,6 +144,8 @@ type Log struct {
 	Days int `yaml:"days"`
 	// Space is the most it may take on disk; the oldest goes first, and a finding says so. Default 0: no limit.
 	Space Size `yaml:"space"`
+	// Without names the columns that are not kept, of docs/formats/log.md: for example [client_port, answers]. Default [id]; [] keeps all.
+	Without []string `yaml:"without"`
 }
 
 // Figures are the four figures over time.
@@ -262,6 +264,9 @@ func (c *Config) Default() {
 	presetTo(&c.Rate.Slip, 2)
 	presetTo(&c.Log.Queries, true)
 	preset(&c.Log.Days, 190)
+	if c.Log.Without == nil {
+		c.Log.Without = []string{"id"}
+	}
 	preset(&c.Figures.Days, 30)
 	for i := range c.Taps {
 		c.Taps[i].setDefaults(c)

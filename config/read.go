@@ -210,6 +210,9 @@ func (c *Config) Check() error {
 	case len(c.Listen.PlainHTTP) > 0 && len(c.Listen.HTTPProxies) == 0:
 		return wrong("$.listen.plain_http", "needs http_proxies: who may use it")
 	}
+	if err := c.Log.check(); err != nil {
+		return err
+	}
 	if err := c.Notify.check(); err != nil {
 		return err
 	}

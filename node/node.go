@@ -284,7 +284,7 @@ func (n *Node) openTrail() {
 	t, err := trail.Open(trail.Options{
 		Witness: witness,
 		Dir:     n.data.Path(logDir), Node: n.conf().Node, Off: n.opts.NoQueryLog || !*n.conf().Log.Queries, Names: n.names, Source: n.gauge.Source,
-		Findings: n.findings, Retain: time.Duration(n.conf().Log.Days) * 24 * time.Hour, MaxBytes: int64(n.conf().Log.Space), Logger: n.opts.Log,
+		Findings: n.findings, Retain: time.Duration(n.conf().Log.Days) * 24 * time.Hour, MaxBytes: int64(n.conf().Log.Space), Without: n.conf().Log.Without, Logger: n.opts.Log,
 	})
 	if err != nil {
 		n.opts.Log.Error("no query log", "error", err)

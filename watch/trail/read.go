@@ -24,6 +24,7 @@ type Filter struct {
 	From, To time.Time    // [From, To)
 	Name     string       // of the question: exact, or "*.example.org." for everything below
 	Client   netip.Prefix // one address is a prefix of full length
+	Answer   netip.Prefix // of an address among the answers
 	Zone     string
 	Source   string
 	Node     string
@@ -144,6 +145,7 @@ func (t *Trail) openLogs(s *search) (logs []openedLog, ids []string, err error) 
 	if t.live != nil {
 		livePath = t.live.path
 		live = openedLog{regions: slices.Clone(t.live.regions), words: newTranslator(t.opts.Names.Name, t.opts.Source)}
+		live.words.without = leaveOut(t.opts.Without)
 		live.file, err = os.Open(livePath)
 	}
 	t.mu.Unlock()
@@ -260,11 +262,14 @@ func (h *hourFolder) search(s *search, without []string) error {
 
 // absent tells, from the bloom filters, that a group has no row of the name or the client.
 func (s *search) absent(g parquet.RowGroup) bool {
-	return s.f.Name != "" && lacks(g, nameColumn, s.f.Name) || s.f.Client.IsValid() && s.f.Client.IsSingleIP() && lacks(g, clientColumn, s.f.Client.Addr().String())
+	return s.f.Name != "" && lacks(g, s.f.Name, nameColumn) || single(s.f.Client) && lacks(g, s.f.Client.Addr().String(), clientColumn) ||
+		single(s.f.Answer) && lacks(g, s.f.Answer.Addr().String(), answerColumn, "list", "element")
 }
 
-func lacks(g parquet.RowGroup, column, value string) bool {
-	leaf, ok := g.Schema().Lookup(column)
+func single(p netip.Prefix) bool { return p.IsValid() && p.IsSingleIP() }
+
+func lacks(g parquet.RowGroup, value string, column ...string) bool {
+	leaf, ok := g.Schema().Lookup(column...)
 	if !ok {
 		return false
 	}
@@ -390,11 +395,15 @@ func (s *search) fits(r *Row) bool {
 		f.Rcode != "" && r.Rcode != f.Rcode:
 		return false
 	}
-	if !f.Client.IsValid() {
-		return true
+	if f.Answer.IsValid() && !slices.ContainsFunc(r.AnswerIPs, func(ip string) bool { return within(f.Answer, ip) }) {
+		return false
 	}
-	addr, err := netip.ParseAddr(r.Client)
-	return err == nil && f.Client.Contains(addr)
+	return !f.Client.IsValid() || within(f.Client, r.Client)
+}
+
+func within(p netip.Prefix, text string) bool {
+	addr, err := netip.ParseAddr(text)
+	return err == nil && p.Contains(addr)
 }
 
 // shrink sorts, newest first, and forgets what is beyond the limit, but not between rows of one time: the next search begins there.

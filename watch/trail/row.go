@@ -1,16 +1,9 @@
 package trail
 
-import (
-	"encoding/binary"
-	"net/netip"
-	"time"
-
-	"anyu/dns/wire"
-	"anyu/event"
-)
+import "time"
 
 // Row is one line of the query log, and with its tags the schema of the segments. What is nil, or empty where text is
-// optional, was not observed.
+// optional, was not observed, or not kept (Options.Without).
 type Row struct {
 	Time       int64  `parquet:"time,timestamp(microsecond),delta" json:"time"` // arrival, us since 1970 UTC; of the logging where the arrival is unknown
 	Node       string `parquet:"node,dict" json:"node"`
@@ -34,164 +27,24 @@ type Row struct {
 	From       string `parquet:"from,dict" json:"from"`
 	Zone       string `parquet:"zone,optional,dict" json:"zone,omitempty"`
 
+	// Since schema 2.
+	Server       string   `parquet:"server,optional,dict" json:"server,omitempty"` // the address that was asked
+	ServerPort   *int32   `parquet:"server_port,optional,dict" json:"server_port,omitempty"`
+	ID           *int32   `parquet:"id,optional" json:"id,omitempty"`
+	Policy       string   `parquet:"policy,optional,dict" json:"policy,omitempty"` // the operator's rule that decided the answer; "none"
+	Subnet       string   `parquet:"ecs,optional,dict" json:"ecs,omitempty"`       // client subnet of the question
+	Upstream     string   `parquet:"upstream,optional,dict" json:"upstream,omitempty"`
+	UpstreamPort *int32   `parquet:"upstream_port,optional,dict" json:"upstream_port,omitempty"`
+	UpstreamOver string   `parquet:"upstream_transport,optional,dict" json:"upstream_transport,omitempty"`
+	Asked        *int32   `parquet:"asked,optional,dict" json:"asked,omitempty"`
+	AskedTime    *int64   `parquet:"asked_us,optional" json:"asked_us,omitempty"`
+	Answers      []string `parquet:"answers,list,optional" parquet-element:",dict" json:"answers,omitempty"` // "OWNER TYPE RDATA", see docs/formats/log.md
+	AnswerTTL    *int32   `parquet:"answer_ttl,optional" json:"answer_ttl,omitempty"`                        // the smallest
+	LeftOut      *int32   `parquet:"answers_left_out,optional,dict" json:"answers_left_out,omitempty"`       // records of the answer section that Answers has not
+	AnswerIPs    []string `parquet:"answer_ips,list,optional" parquet-element:",dict" json:"answer_ips,omitempty"`
+
 	Segment string `parquet:"-" json:"-"` // that it was read from, relative to the log's folder; "": an append-only file
 }
 
 // At is the row's time.
 func (r *Row) At() time.Time { return time.UnixMicro(r.Time).UTC() }
-
-// rowFixed is the length of a row in an append-only file before its name. The layout is part of walMagic's version.
-const rowFixed = 68
-
-// appendRow packs an observation.
-func appendRow(b []byte, q *event.Query) []byte {
-	le := binary.LittleEndian
-	b = le.AppendUint32(b, uint32(q.Has))
-	b = le.AppendUint32(b, q.Zone)
-	b = le.AppendUint64(b, uint64(q.Time))
-	b = le.AppendUint64(b, uint64(q.Latency))
-	b = append(b, q.Client[:]...)
-	for _, v := range [...]uint16{q.Source, q.ClientPort, q.QueryFlags, q.Flags, q.Rcode, q.Type, q.Class, q.Payload, q.Reason, q.QuerySize, q.ReplySize, q.ID} {
-		b = le.AppendUint16(b, v)
-	}
-	do, name := byte(0), q.Name
-	if q.DO {
-		do = 1
-	}
-	if len(name) > 255 {
-		name = nil
-	}
-	b = append(b, byte(q.Transport)|byte(q.Clock)<<4, byte(q.From), do, byte(len(name)))
-	return append(b, name...)
-}
-
-// setRowTime changes the time of the packed row b begins with.
-func setRowTime(b []byte, at time.Time) { binary.LittleEndian.PutUint64(b[8:], uint64(at.UnixNano())) }
-
-// nextRow unpacks the first row of b into q and gives the rest; false at the end or where b is no row. q.Name is a part of b.
-func nextRow(b []byte, q *event.Query) (rest []byte, ok bool) {
-	if len(b) < rowFixed || len(b) < rowFixed+int(b[rowFixed-1]) {
-		return nil, false
-	}
-	le := binary.LittleEndian
-	q.Has, q.Zone = event.Known(le.Uint32(b)), le.Uint32(b[4:])
-	q.Time, q.Latency = int64(le.Uint64(b[8:])), int64(le.Uint64(b[16:]))
-	copy(q.Client[:], b[24:40])
-	for i, v := range [...]*uint16{&q.Source, &q.ClientPort, &q.QueryFlags, &q.Flags, &q.Rcode, &q.Type, &q.Class, &q.Payload, &q.Reason, &q.QuerySize, &q.ReplySize, &q.ID} {
-		*v = le.Uint16(b[40+2*i:])
-	}
-	q.Transport, q.Clock, q.From, q.DO = event.Transport(b[64]&15), event.Clock(b[64]>>4), event.From(b[65]), b[66] != 0
-	end := rowFixed + int(b[rowFixed-1])
-	q.Name = b[rowFixed:end:end]
-	return b[end:], true
-}
-
-// translator makes rows for people from packed ones. It remembers texts, for the same names and clients come again.
-type translator struct {
-	zone    func(uint32) string
-	source  func(uint16) (name, node string)
-	names   map[string][2]string // wire form: lower case, as asked
-	clients map[[16]byte]string
-	buf     []byte
-	numbers []numbers // for the next rows
-}
-
-// numbers is where the pointers of one row point: one allocation for many rows.
-type numbers struct {
-	values  [8]int32
-	used    int
-	do      bool
-	latency int64
-}
-
-func (t *translator) take() *numbers {
-	if len(t.numbers) == 0 {
-		t.numbers = make([]numbers, 256)
-	}
-	n := &t.numbers[0]
-	t.numbers = t.numbers[1:]
-	return n
-}
-
-func (n *numbers) of(v uint16) *int32 {
-	p := &n.values[n.used]
-	n.used++
-	*p = int32(v)
-	return p
-}
-
-// maxTexts bounds what a translator remembers (stops: memory filled by random names).
-const maxTexts = 32 << 10
-
-func newTranslator(zone func(uint32) string, source func(uint16) (string, string)) *translator {
-	return &translator{zone: zone, source: source, names: map[string][2]string{}, clients: map[[16]byte]string{}}
-}
-
-func (t *translator) row(q *event.Query) Row {
-	r := Row{Time: q.Time / 1000, Transport: q.Transport.String(), From: q.From.String()}
-	n := t.take()
-	r.Source, r.Node = t.source(q.Source)
-	if q.Has&event.HasClient != 0 {
-		r.Client, r.ClientPort = t.client(q.Client), n.of(q.ClientPort)
-	}
-	if len(q.Name) > 0 {
-		r.Name, r.NameAsked = t.name(q.Name)
-		r.Type, r.Class = wire.Type(q.Type).String(), wire.Class(q.Class).String()
-	}
-	if q.Has&event.HasQuery != 0 {
-		n.do = q.DO
-		r.QueryFlags, r.Payload, r.DO, r.QuerySize = n.of(q.QueryFlags), n.of(q.Payload), &n.do, n.of(q.QuerySize)
-	}
-	if q.Has&event.HasReply != 0 {
-		r.ReplySize, r.Rcode = n.of(q.ReplySize), "none"
-		if q.ReplySize > 0 {
-			r.Flags, r.Rcode = n.of(q.Flags), wire.Rcode(q.Rcode).String()
-		}
-	}
-	if q.Has&event.HasReason != 0 && q.Reason != event.NoReason {
-		r.EDE = n.of(q.Reason)
-	}
-	if q.Has&event.HasLatency != 0 && q.Clock != event.ClockNone {
-		n.latency = q.Latency / 1000
-		r.Latency = &n.latency
-	}
-	if q.Has&event.HasZone != 0 {
-		r.Zone = t.zone(q.Zone)
-	}
-	return r
-}
-
-func (t *translator) client(addr [16]byte) string {
-	text, ok := t.clients[addr]
-	if !ok {
-		text = netip.AddrFrom16(addr).Unmap().String()
-		if len(t.clients) >= maxTexts {
-			clear(t.clients)
-		}
-		t.clients[addr] = text
-	}
-	return text
-}
-
-func (t *translator) name(name []byte) (lower, asked string) {
-	texts, ok := t.names[string(name)]
-	if !ok {
-		if wire.ValidName(name) != nil {
-			return "", ""
-		}
-		t.buf = wire.Name(name).AppendText(t.buf[:0])
-		texts[1] = string(t.buf)
-		for i, c := range t.buf {
-			t.buf[i] = wire.Lower(c)
-		}
-		texts[0] = string(t.buf)
-		if texts[0] == texts[1] {
-			texts[1] = ""
-		}
-		if len(t.names) >= maxTexts {
-			clear(t.names)
-		}
-		t.names[string(name)] = texts
-	}
-	return texts[0], texts[1]
-}

@@ -23,10 +23,13 @@ const (
 
 	// groupRows is the unit that a reader takes into memory, a multiple of DuckDB's vectors.
 	groupRows = 122_880
-	// nameColumn and clientColumn have bloom filters, so that a trace skips groups without the one looked for; at bloomBits a value one group in
-	// a hundred is read in vain.
+	// nameColumn, clientColumn and answerColumn have bloom filters, so that a trace skips groups without the one looked for; at bloomBits a value one
+	// group in a hundred is read in vain.
 	nameColumn, clientColumn = "qname", "client"
+	answerColumn             = "answer_ips"
 	bloomBits                = 10
+
+	schemaVersion = "2" // of Row, for readers; 1 had the columns up to Zone
 	// turnRows are packed at a time, about half a millisecond of a core.
 	turnRows = 256
 	// maxHours bounds the segments written at a time (stops: old captures with times all over that keep thousands of files open).
@@ -199,8 +202,9 @@ func (h *hours) create(hour time.Time) (*segment, error) {
 	writer := parquet.NewGenericWriter[Row](file,
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault}), parquet.MaxRowsPerRowGroup(groupRows),
 		parquet.CreatedBy("anyu", "1", ""), parquet.DataPageStatistics(true),
-		parquet.BloomFilters(parquet.SplitBlockFilter(bloomBits, nameColumn), parquet.SplitBlockFilter(bloomBits, clientColumn)),
-		parquet.KeyValueMetadata("anyu.schema", "1"))
+		parquet.BloomFilters(parquet.SplitBlockFilter(bloomBits, nameColumn), parquet.SplitBlockFilter(bloomBits, clientColumn),
+			parquet.SplitBlockFilter(bloomBits, answerColumn, "list", "element")),
+		parquet.KeyValueMetadata("anyu.schema", schemaVersion))
 	return &segment{path: path, file: file, writer: writer, rows: make([]Row, 0, turnRows)}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"anyu/event"
@@ -18,9 +19,10 @@ import (
 //
 // What follows the last whole frame was being written when the process died: it was never acknowledged and is cut.
 const (
-	walMagic = "anyulog1"
-	walDir   = "wal"
-	walExt   = ".wal"
+	walMagic  = "anyulog2"
+	walMagic1 = "anyulog1" // until November 2026
+	walDir    = "wal"
+	walExt    = ".wal"
 
 	frameHead = 8
 	maxFrame  = 1 << 20 // (stops: a damaged length that asks for gigabytes)
@@ -28,6 +30,8 @@ const (
 	frameRows   = 1
 	frameZone   = 2 // number (4 octets), name
 	frameSource = 3 // number (2 octets), length of name (1 octet), name, node
+
+	frameWithout = 4 // the columns that are not kept, with commas between; before any rows
 )
 
 // walName names a file by its beginning; names sort by time.
@@ -69,15 +73,15 @@ func createLog(opts *Options, now time.Time) (*appendLog, error) {
 		return nil, errors.Join(err, l.file.Close())
 	}
 	l.size = int64(len(walMagic))
+	l.frame(frameWithout, []byte(leaveOut(opts.Without).String()))
 	return l, nil
 }
 
 // append writes a slab of rows, after explanations of the numbers it uses first, in one write, and tells where they are.
 func (l *appendLog) append(s *slab, opts *Options) (region, error) {
-	l.buf = l.buf[:0]
-	var q event.Query
+	var q packed
 	reg := region{first: 1<<63 - 1, last: -1 << 63}
-	for rest, ok := nextRow(s.buf, &q); ok; rest, ok = nextRow(rest, &q) {
+	for rest, ok := q.next(s.buf); ok; rest, ok = q.next(rest) {
 		if q.Has&event.HasZone != 0 && !l.zones[q.Zone] {
 			l.zones[q.Zone] = true
 			l.frame(frameZone, binary.LittleEndian.AppendUint32(nil, q.Zone), []byte(opts.Names.Name(q.Zone)))
@@ -96,7 +100,7 @@ func (l *appendLog) append(s *slab, opts *Options) (region, error) {
 		return region{}, err
 	}
 	reg.offset, reg.end = l.size, l.size+int64(len(l.buf))
-	l.size = reg.end
+	l.size, l.buf = reg.end, l.buf[:0]
 	l.rows += s.rows
 	l.unsaved += s.rows
 	return reg, nil
@@ -171,6 +175,7 @@ func cutOr(err error) error {
 type dictionary struct {
 	zones   map[uint32]string
 	sources map[uint16][2]string
+	without without
 }
 
 func newDictionary() *dictionary {
@@ -191,6 +196,8 @@ func (d *dictionary) learn(kind byte, payload []byte) {
 	case kind == frameSource && len(payload) >= 3 && len(payload) >= 3+int(payload[2]):
 		n := 3 + int(payload[2])
 		d.sources[binary.LittleEndian.Uint16(payload)] = [2]string{string(payload[3:n]), string(payload[n:])}
+	case kind == frameWithout:
+		d.without = leaveOut(strings.Split(string(payload), ","))
 	}
 }
 
@@ -202,14 +209,18 @@ func readLog(r io.Reader, see func(Row) error) (good int64, err error) {
 		return 0, nil // created, and then the power went
 	case err != nil && err != io.ErrUnexpectedEOF:
 		return 0, err // a disk that cannot be read now may be read later
-	case string(magic) != walMagic:
+	case string(magic) != walMagic && string(magic) != walMagic1:
 		return 0, errCut
 	}
 	d := newDictionary()
 	t := newTranslator(d.zone, d.source)
+	if string(magic) == walMagic1 {
+		t.next = (*packed).next1
+	}
 	good, err = readFrames(r, func(kind byte, payload []byte) error {
 		if kind != frameRows {
 			d.learn(kind, payload)
+			t.without = d.without
 			return nil
 		}
 		return t.rows(payload, see)
@@ -218,8 +229,8 @@ func readLog(r io.Reader, see func(Row) error) (good int64, err error) {
 }
 
 func (t *translator) rows(payload []byte, see func(Row) error) error {
-	var q event.Query
-	for rest, ok := nextRow(payload, &q); ok; rest, ok = nextRow(rest, &q) {
+	var q packed
+	for rest, ok := t.next(&q, payload); ok; rest, ok = t.next(&q, rest) {
 		if err := see(t.row(&q)); err != nil {
 			return err
 		}
