@@ -38,6 +38,14 @@ const (
 	maxLimit     = 10_000 // (stops: "all" in a browser)
 )
 
+// Limit is how many rows a filter wants.
+func Limit(f Filter) int {
+	if f.Limit <= 0 {
+		return defaultLimit
+	}
+	return min(f.Limit, maxLimit)
+}
+
 // Found is the answer to a search.
 type Found struct {
 	Rows     []Row     // newest first; a few more than Limit where several have the time of the last one
@@ -321,17 +329,13 @@ type search struct {
 }
 
 func newSearch(ctx context.Context, f Filter) *search {
-	s := &search{ctx: ctx, f: f, from: math.MinInt64, to: math.MaxInt64, reached: math.MaxInt64, limit: f.Limit}
+	s := &search{ctx: ctx, f: f, from: math.MinInt64, to: math.MaxInt64, reached: math.MaxInt64, limit: Limit(f)}
 	if !f.From.IsZero() {
 		s.from = f.From.UnixMicro()
 	}
 	if !f.To.IsZero() {
 		s.to = f.To.UnixMicro()
 	}
-	if s.limit <= 0 {
-		s.limit = defaultLimit
-	}
-	s.limit = min(s.limit, maxLimit)
 	s.f.Name = strings.ToLower(f.Name)
 	if s.f.Name != "" && !strings.HasSuffix(s.f.Name, ".") {
 		s.f.Name += "."

@@ -44,6 +44,9 @@ func (t *Trail) retain(now time.Time) {
 			t.opts.Logger.Error("hour of the query log not deleted", "dir", h.path, "error", err)
 			continue
 		}
+		if t.opts.Holds != nil && slices.ContainsFunc(paths, func(p string) bool { return t.opts.Holds(t.relative(p)) }) {
+			continue // somebody else waits for it
+		}
 		if err := os.RemoveAll(h.path); err != nil {
 			t.opts.Logger.Error("hour of the query log not deleted", "dir", h.path, "error", err)
 			continue

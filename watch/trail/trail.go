@@ -38,6 +38,8 @@ type Options struct {
 	SyncEvery   time.Duration                         // 0 is 1 s
 	Create      func(path string) (AppendFile, error) // nil: files of the operating system
 	Witness     Witness                               // nil: nobody is told of segments
+	Holds       func(path string) bool                // tells that a segment (relative, with slashes) must not be deleted yet; nil: none
+	SealEvery   time.Duration                         // how long rows stay in an append-only file at most; 0 is until the hour is over
 	Logger      *slog.Logger
 }
 

@@ -33,7 +33,7 @@ func (t *Trail) write() {
 			t.give(s)
 		case now := <-sync.C:
 			w.sync(now)
-			if w.log != nil && !sameHour(w.log.began, now) {
+			if w.log != nil && (!sameHour(w.log.began, now) || w.t.opts.SealEvery > 0 && now.Sub(w.log.began) >= w.t.opts.SealEvery) {
 				w.seal(now)
 			}
 		}
