@@ -56,8 +56,8 @@ type Options struct {
 }
 
 const (
-	ringSize     = 4 << 20 // octets a UDP worker: some 20,000 observations
-	streamRing   = 1 << 20 // octets a stream worker
+	ringSize     = 4 << 20 // octets a UDP worker: some 20,000 observations at the least
+	streamRing   = 1 << 20 // octets a stream worker; one that finishes what was looked up, some 10,000 a second
 	streamKept   = 4 << 20 // octets of compiled answers a stream worker
 	drainTime    = 10 * time.Second
 	tickInterval = time.Second

@@ -46,7 +46,7 @@ func (n *Node) attachRecursion(ctx context.Context) error {
 }
 
 func (n *Node) runResolver(ctx context.Context, r *resolver) error {
-	if err := r.attach(n.server, n.workers(), func() *serve.Worker { return n.worker(ringSize, 0) }); err != nil {
+	if err := r.attach(n.server, n.workers(), func() *serve.Worker { return n.worker(streamRing, 0) }); err != nil {
 		return err
 	}
 	r.keepRoot(n.data.Path(mirrorDir), n.findings, n.conf().Node)

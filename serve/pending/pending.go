@@ -9,7 +9,6 @@ package pending
 
 import (
 	"cmp"
-	"container/heap"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -67,14 +66,14 @@ type Table struct {
 	cache  *cache.Cache
 	config Config
 
-	questions map[string]*question
-	clients   map[netip.Addr]int
-	waiters   int
-	timers    timers
-	counts    Counts
-	key       []byte
-	follower  atomic.Pointer[follower] // Primed comes from all engines
-	renew     []renewal
+	questions  map[string]*question
+	clients    map[netip.Addr]int
+	waiters    int
+	soon, late queue // those whose clients get expired records next; those whose wait ends next
+	counts     Counts
+	key        []byte
+	follower   atomic.Pointer[follower] // Primed comes from all engines
+	renew      []renewal
 }
 
 // Counts since the start.
@@ -101,6 +100,7 @@ type question struct {
 	started  int64
 	answered bool // with expired records
 	renewal  bool // of an answer that is still there: nobody need wait
+	place
 }
 
 type waiter struct {
@@ -169,9 +169,10 @@ func (t *Table) Ask(now int64, q message.Question, cd bool, c Client) bool {
 	p = t.open(now, q, cd)
 	t.wait(p, w)
 	if t.config.Stale && t.config.StaleAfter > 0 {
-		heap.Push(&t.timers, timer{now + int64(t.config.StaleAfter), p})
+		t.soon.push(p, now+int64(t.config.StaleAfter))
+	} else {
+		t.late.push(p, now+int64(MaxWait))
 	}
-	heap.Push(&t.timers, timer{now + int64(MaxWait), p})
 	t.resolve(now, p, resolve.Options{CD: cd})
 	return true
 }
@@ -230,6 +231,7 @@ func (t *Table) wait(p *question, w waiter) {
 func (t *Table) resolve(now int64, p *question, opts resolve.Options) {
 	t.engine.Resolve(now, p.q, opts, func(a *resolve.Answer) {
 		delete(t.questions, p.key)
+		p.drop()
 		if opts.Refresh && a.Rcode != wire.ServFail {
 			t.cache.ForgetPackets(p.q) // they hold the answer before
 		}
@@ -287,16 +289,14 @@ func (t *Table) leave(w waiter) {
 // Tick does what is due. Deadline tells when that is next.
 func (t *Table) Tick(now int64) {
 	t.probe(now)
-	for len(t.timers) > 0 && t.timers[0].at <= now {
-		p := heap.Pop(&t.timers).(timer).question
-		if t.questions[p.key] != p || len(p.waiters) == 0 {
-			continue
+	for p := t.soon.pop(now); p != nil; p = t.soon.pop(now) {
+		t.late.push(p, p.started+int64(MaxWait))
+		if len(p.waiters) > 0 {
+			t.replyStale(now, p)
 		}
-		if now-p.started >= int64(MaxWait) {
-			t.answer(now, p, &resolve.Answer{Question: p.q, Rcode: wire.ServFail, Reason: reasonNoReachable, Text: "no answer in time"})
-			continue
-		}
-		t.replyStale(now, p)
+	}
+	for p := t.late.pop(now); p != nil; p = t.late.pop(now) {
+		t.answer(now, p, &resolve.Answer{Question: p.q, Rcode: wire.ServFail, Reason: reasonNoReachable, Text: "no answer in time"})
 	}
 }
 
@@ -304,38 +304,18 @@ const reasonNoReachable = 22 // RFC 8914, Section 4.23
 
 // Deadline returns the time of the next Tick that has something to do.
 func (t *Table) Deadline() (at int64, ok bool) {
-	at, ok = t.nextTimer()
+	at, ok = t.nextWait()
 	if probe, due := t.nextProbe(); due && (!ok || probe < at) {
 		return probe, true
 	}
 	return at, ok
 }
 
-func (t *Table) nextTimer() (at int64, ok bool) {
-	for len(t.timers) > 0 {
-		if p := t.timers[0].question; t.questions[p.key] == p && len(p.waiters) > 0 {
-			return t.timers[0].at, true
+func (t *Table) nextWait() (at int64, ok bool) {
+	for _, w := range [...]*queue{&t.soon, &t.late} {
+		if p := w.first; p != nil && (!ok || p.due < at) {
+			at, ok = p.due, true
 		}
-		heap.Pop(&t.timers)
 	}
-	return 0, false
-}
-
-// timers is a heap of what is due when.
-type timers []timer
-
-type timer struct {
-	at       int64
-	question *question
-}
-
-func (h timers) Len() int           { return len(h) }
-func (h timers) Less(i, j int) bool { return h[i].at < h[j].at }
-func (h timers) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *timers) Push(x any)        { *h = append(*h, x.(timer)) }
-func (h *timers) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return x
+	return at, ok
 }
