@@ -10,6 +10,10 @@ const (
 	// segmentSize: small enough that dropping one (a few thousand entries looked up) holds a writer for well under a millisecond.
 	segmentSize = 256 << 10
 	minSegments = 8
+	// The first segments of a shard are small, so that a cache of 32 shards with little in it is not mostly room at the ends of segments: 3 of
+	// 42 MiB of the process at 50,000 names.
+	firstSize     = segmentSize / 4
+	firstSegments = 6
 	// trialShare is the part of the room that is for entries that were not used again yet, where others need the rest.
 	trialShare = 5
 	// smallIndex: below so many slots the index grows whenever a bucket is full, so that a small cache loses nothing. A bigger one loses
@@ -21,6 +25,8 @@ const (
 	survivors = segmentSize / 4 * 3
 	// indexShare is the part of the room the index may take.
 	indexShare = 4
+
+	_ = uint(firstSize - MaxEntry) // the longest entry fits into the smallest segment
 )
 
 // segment is octets that entries are appended to. What is written once is never changed; fill is the writer's.
@@ -79,7 +85,13 @@ func (s *shard) clear() {
 func (s *shard) segments() int { return len(s.rings[trial].queue) + len(s.rings[kept].queue) }
 
 func (s *shard) bytes() int64 {
-	return int64(s.segments())*segmentSize + s.index.Load().bytes()
+	n := s.index.Load().bytes()
+	for _, r := range s.rings {
+		for _, seg := range r.queue {
+			n += int64(len(seg.data))
+		}
+	}
+	return n
 }
 
 // room is how many segments there may be. One is left out for survivors of a segment that is being dropped.
@@ -113,7 +125,7 @@ func (s *shard) store(h uint64, e entry, now uint32) bool {
 // dropped, no room is made.
 func (s *shard) write(r int, e entry, now uint32, h uint64) uint64 {
 	q := &s.rings[r].queue
-	if n := len(*q); n == 0 || (*q)[n-1].fill+len(e) > segmentSize {
+	if n := len(*q); n == 0 || (*q)[n-1].fill+len(e) > len((*q)[n-1].data) {
 		for i := 0; r == trial && s.segments() >= s.room(); i++ {
 			limit := segmentSize
 			if i >= generous {
@@ -140,7 +152,11 @@ func (s *shard) open(isKept bool) *segment {
 		s.gens = append(s.gens, 0)
 	}
 	s.gens[id] = s.gens[id]%maxGen + 1
-	seg := &segment{gen: s.gens[id], id: id, kept: isKept, data: make([]byte, segmentSize)}
+	size := segmentSize
+	if s.segments() < firstSegments {
+		size = firstSize
+	}
+	seg := &segment{gen: s.gens[id], id: id, kept: isKept, data: make([]byte, size)}
 	ix := s.index.Load()
 	if int(id) >= len(ix.segments) {
 		wider := &index{packets: ix.packets, others: ix.others, segments: make([]atomic.Pointer[segment], 2*len(ix.segments))}
