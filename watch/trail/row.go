@@ -16,13 +16,13 @@ type Row struct {
 	Type       string `parquet:"qtype,optional,dict" json:"qtype,omitempty"`
 	Class      string `parquet:"qclass,optional,dict" json:"qclass,omitempty"`
 	Rcode      string `parquet:"rcode,optional,dict" json:"rcode,omitempty"` // none where there was no reply
-	QueryFlags *int32 `parquet:"query_flags,optional" json:"query_flags,omitempty"`
-	Flags      *int32 `parquet:"flags,optional" json:"flags,omitempty"`
-	Payload    *int32 `parquet:"edns_payload,optional" json:"edns_payload,omitempty"` // 0: no EDNS
+	QueryFlags *int32 `parquet:"query_flags,optional,dict" json:"query_flags,omitempty"`
+	Flags      *int32 `parquet:"flags,optional,dict" json:"flags,omitempty"`
+	Payload    *int32 `parquet:"edns_payload,optional,dict" json:"edns_payload,omitempty"` // 0: no EDNS
 	DO         *bool  `parquet:"do,optional" json:"do,omitempty"`
-	EDE        *int32 `parquet:"ede,optional" json:"ede,omitempty"`
-	QuerySize  *int32 `parquet:"query_size,optional" json:"query_size,omitempty"`
-	ReplySize  *int32 `parquet:"reply_size,optional" json:"reply_size,omitempty"` // 0: deliberately not answered
+	EDE        *int32 `parquet:"ede,optional,dict" json:"ede,omitempty"`
+	QuerySize  *int32 `parquet:"query_size,optional,dict" json:"query_size,omitempty"`
+	ReplySize  *int32 `parquet:"reply_size,optional,dict" json:"reply_size,omitempty"` // 0: deliberately not answered
 	Latency    *int64 `parquet:"latency_us,optional" json:"latency_us,omitempty"`
 	From       string `parquet:"from,dict" json:"from"`
 	Zone       string `parquet:"zone,optional,dict" json:"zone,omitempty"`

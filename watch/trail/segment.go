@@ -22,7 +22,7 @@ const (
 	cutExt     = ".cut" // an append-only file that did not end with a whole frame, kept for who wants to look
 
 	// groupRows is the unit that a reader takes into memory, a multiple of DuckDB's vectors.
-	groupRows = 122_880
+	groupRows = 245_760
 	// nameColumn, clientColumn and answerColumn have bloom filters, so that a trace skips groups without the one looked for; at bloomBits a value one
 	// group in a hundred is read in vain.
 	nameColumn, clientColumn = "qname", "client"
@@ -30,10 +30,6 @@ const (
 	bloomBits                = 10
 
 	schemaVersion = "2" // of Row, for readers; 1 had the columns up to Zone
-	// turnRows are packed at a time, about half a millisecond of a core.
-	turnRows = 256
-	// maxHours bounds the segments written at a time (stops: old captures with times all over that keep thousands of files open).
-	maxHours = 8
 )
 
 // HourDir is the folder of an hour, relative to the log's: what DuckDB, ClickHouse and Spark call hive partitions.
@@ -96,40 +92,6 @@ func (t *Trail) sealed() ([]string, error) {
 	return slices.DeleteFunc(paths, func(p string) bool { return t.live != nil && p == t.live.path }), nil
 }
 
-// convert makes the segments of one append-only file and removes it. It may be repeated after a crash: the same rows give the
-// same files.
-func (t *Trail) convert(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	out := hours{dir: t.opts.Dir, stem: safe(t.opts.Node) + "-" + strings.TrimSuffix(filepath.Base(path), walExt), open: map[int64]*segment{}}
-	good, err := readLog(file, out.write)
-	cut := errors.Is(err, errCut)
-	if err != nil && !cut {
-		return errors.Join(err, out.discard())
-	}
-	if err := out.finish(); err != nil {
-		return errors.Join(err, out.discard())
-	}
-	if err := t.witness(&out); err != nil {
-		return err
-	}
-	if !cut {
-		return os.Remove(path)
-	}
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	aside := strings.TrimSuffix(path, walExt) + cutExt
-	t.opts.Logger.Warn("query log cut at its last whole frame", "file", aside, "kept", good, "of", info.Size())
-	t.report("log-cut", event.Info, false, event.Fact{Name: "file", Value: aside},
-		event.Fact{Name: "octets-kept", Value: fmt.Sprint(good)}, event.Fact{Name: "octets-cut", Value: fmt.Sprint(info.Size() - good)})
-	return os.Rename(path, aside)
-}
-
 // safe makes a node's name fit into a file's.
 func safe(node string) string {
 	return strings.Map(func(r rune) rune {
@@ -140,12 +102,10 @@ func safe(node string) string {
 	}, node)
 }
 
-// hours are the segments being made of one append-only file, by hour.
-type hours struct {
+// segments are those that are made of one append-only file. They have temporary names until finish.
+type segments struct {
 	dir, stem string
-	part      int
-	open      map[int64]*segment
-	finished  []*segment // whole ones; under their temporary names until finish
+	all       []*segment
 }
 
 // segment is one Parquet file being made.
@@ -159,88 +119,58 @@ type segment struct {
 	from, to int64 // us since 1970, of the first and last row
 }
 
-func (h *hours) write(r Row) error {
-	hour := r.Time / 1e6 / 3600
-	s := h.open[hour]
-	if s == nil {
-		if len(h.open) == maxHours {
-			if err := h.closeAll(); err != nil {
-				return err
-			}
-			h.part++
-		}
-		var err error
-		if s, err = h.create(time.Unix(hour*3600, 0)); err != nil {
-			return err
-		}
-		h.open[hour] = s
-	}
-	if s.count == 0 {
-		s.from, s.to = r.Time, r.Time
-	}
-	s.count, s.from, s.to = s.count+1, min(s.from, r.Time), max(s.to, r.Time)
-	if s.rows = append(s.rows, r); len(s.rows) == cap(s.rows) {
-		return s.flush()
-	}
-	return nil
-}
-
-func (h *hours) create(hour time.Time) (*segment, error) {
-	dir := filepath.Join(h.dir, HourDir(hour))
+func (s *segments) create(hour time.Time, left without) (*segment, error) {
+	dir := filepath.Join(s.dir, HourDir(hour))
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
-	name := h.stem
-	if h.part > 0 {
-		name += fmt.Sprintf("-%d", h.part)
-	}
-	path := filepath.Join(dir, "."+name+segmentExt+tempExt)
+	path := filepath.Join(dir, "."+s.stem+segmentExt+tempExt)
 	file, err := os.Create(path)
 	if err != nil {
 		return nil, err
 	}
 	writer := parquet.NewGenericWriter[Row](file,
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault}), parquet.MaxRowsPerRowGroup(groupRows),
-		parquet.CreatedBy("anyu", "1", ""), parquet.DataPageStatistics(true),
+		parquet.DefaultEncodingFor(parquet.Int32, &parquet.DeltaBinaryPacked), parquet.CreatedBy("anyu", "1", ""), parquet.DataPageStatistics(true),
 		parquet.BloomFilters(parquet.SplitBlockFilter(bloomBits, nameColumn), parquet.SplitBlockFilter(bloomBits, clientColumn),
 			parquet.SplitBlockFilter(bloomBits, answerColumn, "list", "element")),
-		parquet.KeyValueMetadata("anyu.schema", schemaVersion))
-	return &segment{path: path, file: file, writer: writer, rows: make([]Row, 0, turnRows)}, nil
+		parquet.KeyValueMetadata("anyu.schema", schemaVersion), parquet.KeyValueMetadata("anyu.without", left.String()))
+	g := &segment{path: path, file: file, writer: writer, rows: make([]Row, 0, turnRows)}
+	s.all = append(s.all, g)
+	return g, nil
 }
 
-func (s *segment) flush() error {
-	_, err := s.writer.Write(s.rows)
-	s.rows = s.rows[:0]
+func (g *segment) add(r Row) error {
+	if g.count == 0 {
+		g.from, g.to = r.Time, r.Time
+	}
+	g.count, g.from, g.to = g.count+1, min(g.from, r.Time), max(g.to, r.Time)
+	if g.rows = append(g.rows, r); len(g.rows) == cap(g.rows) {
+		return g.flush()
+	}
+	return nil
+}
+
+func (g *segment) flush() error {
+	_, err := g.writer.Write(g.rows)
+	g.rows = g.rows[:0]
 	runtime.Gosched() // on one core the answering goroutines must not wait for a whole time slice
 	return err
 }
 
-func (s *segment) close() error {
-	return errors.Join(s.flush(), s.writer.Close(), s.file.Sync(), s.file.Close())
-}
-
-func (h *hours) closeAll() error {
-	var errs []error
-	for hour, s := range h.open {
-		errs = append(errs, s.close())
-		h.finished = append(h.finished, s)
-		delete(h.open, hour)
-	}
-	return errors.Join(errs...)
+func (g *segment) close() error {
+	return errors.Join(g.flush(), g.writer.Close(), g.file.Sync(), g.file.Close())
 }
 
 // finish gives the segments their names. Only now they exist for readers.
-func (h *hours) finish() error {
-	if err := h.closeAll(); err != nil {
-		return err
-	}
-	for _, s := range h.finished {
-		dir, name := filepath.Split(s.path)
+func (s *segments) finish() error {
+	for _, g := range s.all {
+		dir, name := filepath.Split(g.path)
 		whole := filepath.Join(dir, strings.TrimSuffix(strings.TrimPrefix(name, "."), tempExt))
-		if err := os.Rename(s.path, whole); err != nil {
+		if err := os.Rename(g.path, whole); err != nil {
 			return err
 		}
-		s.path = whole
+		g.path = whole
 		if err := syncDir(dir); err != nil {
 			return err
 		}
@@ -249,13 +179,11 @@ func (h *hours) finish() error {
 }
 
 // discard removes what was not finished.
-func (h *hours) discard() error {
+func (s *segments) discard() error {
 	var errs []error
-	for _, s := range h.open {
-		errs = append(errs, s.file.Close(), os.Remove(s.path))
-	}
-	for _, s := range h.finished {
-		if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	for _, g := range s.all {
+		g.file.Close() // it may be closed
+		if err := os.Remove(g.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}

@@ -6,7 +6,8 @@
 // in UTC, zstd. Rows older than Retain are deleted; deleting younger ones, because MaxBytes is reached, is a Finding, and so
 // is a disk that takes no more; then the log pauses and tries again, and answers go on.
 // It refuses to change a row once written.
-// Limits today: rows are in order of arrival, so a search reads what it cannot rule out by time, or by the bloom filters on names and clients; there is no masking of
+// Rows of a segment are in the order of tracing: labels of the name from the right, type, time.
+// Limits today: a search reads what it cannot rule out by time, or by the bloom filters on names, clients and addresses; there is no masking of
 // clients and no sampling. Answers are those that the first octets of the reply show (event.ReplyCap).
 package trail
 
@@ -188,6 +189,9 @@ func (t *Trail) give(s *slab) {
 
 // Dropped counts the observations that are not in the log because the writer was behind or the disk full.
 func (t *Trail) Dropped() uint64 { return t.dropped.Load() }
+
+// Pending counts the slabs that wait to be written: a maker of rows that can wait, waits for it.
+func (t *Trail) Pending() int { return len(t.queue) }
 
 // Kept counts the rows that are safe on disk, of this run.
 func (t *Trail) Kept() uint64 { return t.rows.Load() }

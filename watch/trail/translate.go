@@ -12,8 +12,8 @@ type translator struct {
 	zone    func(uint32) string
 	source  func(uint16) (name, node string)
 	without without
-	next    func(*packed, []byte) (rest []byte, ok bool) // of the file's version
-	names   map[string][2]string                         // wire form: lower case, as asked
+	next    format
+	names   map[string][2]string // wire form: lower case, as asked
 	clients map[[16]byte]string
 	buf     []byte
 	numbers []numbers // for the next rows

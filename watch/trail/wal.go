@@ -24,6 +24,9 @@ const (
 	walDir    = "wal"
 	walExt    = ".wal"
 
+	// maxLog seals a file (bounds: the memory that making segments takes).
+	maxLog = 192 << 20
+
 	frameHead = 8
 	maxFrame  = 1 << 20 // (stops: a damaged length that asks for gigabytes)
 
@@ -128,6 +131,41 @@ func (l *appendLog) frame(kind byte, parts ...[]byte) {
 	binary.LittleEndian.PutUint32(l.buf[at+4:], crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
 }
 
+// format unpacks the first row of what a file of some version has.
+type format func(q *packed, b []byte) (rest []byte, ok bool)
+
+// formatOf tells how the rows of an append-only file are packed, from how it begins.
+func formatOf(text []byte) (format, bool) {
+	switch {
+	case strings.HasPrefix(string(text[:min(len(text), len(walMagic))]), walMagic):
+		return (*packed).next, true
+	case strings.HasPrefix(string(text[:min(len(text), len(walMagic))]), walMagic1):
+		return (*packed).next1, true
+	}
+	return nil, false
+}
+
+// frames gives every whole frame of b, with its payload's offset. It returns how many octets they take; the error is errCut where something follows them that is none.
+func frames(b []byte, see func(kind byte, at int, payload []byte)) (good int, err error) {
+	for len(b) > good {
+		head := b[good:]
+		if len(head) < frameHead {
+			return good, errCut
+		}
+		length := binary.LittleEndian.Uint32(head)
+		if length == 0 || length > maxFrame || len(head) < frameHead+int(length) {
+			return good, errCut
+		}
+		body := head[frameHead : frameHead+int(length)]
+		if crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != binary.LittleEndian.Uint32(head[4:]) {
+			return good, errCut
+		}
+		see(body[0], good+frameHead+1, body[1:])
+		good += frameHead + int(length)
+	}
+	return good, nil
+}
+
 var errCut = errors.New("no whole frame")
 
 // readFrames gives every whole frame of r, which is behind the magic. It returns how many octets they take; the error is errCut where
@@ -204,19 +242,20 @@ func (d *dictionary) learn(kind byte, payload []byte) {
 // readLog gives every row of an append-only file whose reader stands at its beginning.
 func readLog(r io.Reader, see func(Row) error) (good int64, err error) {
 	magic := make([]byte, len(walMagic))
-	switch n, err := io.ReadFull(r, magic); {
-	case err == io.EOF && n == 0:
+	n, err := io.ReadFull(r, magic)
+	if err == io.EOF && n == 0 {
 		return 0, nil // created, and then the power went
-	case err != nil && err != io.ErrUnexpectedEOF:
+	}
+	if err != nil && err != io.ErrUnexpectedEOF {
 		return 0, err // a disk that cannot be read now may be read later
-	case string(magic) != walMagic && string(magic) != walMagic1:
+	}
+	next, ok := formatOf(magic[:n])
+	if !ok {
 		return 0, errCut
 	}
 	d := newDictionary()
 	t := newTranslator(d.zone, d.source)
-	if string(magic) == walMagic1 {
-		t.next = (*packed).next1
-	}
+	t.next = next
 	good, err = readFrames(r, func(kind byte, payload []byte) error {
 		if kind != frameRows {
 			d.learn(kind, payload)

@@ -15,11 +15,11 @@ type Witness interface {
 }
 
 // witness tells of finished segments. What cannot be noted stays in its append-only file, and is tried again.
-func (t *Trail) witness(h *hours) error {
+func (t *Trail) witness(made *segments) error {
 	if t.opts.Witness == nil {
 		return nil
 	}
-	for _, s := range h.finished {
+	for _, s := range made.all {
 		if err := t.opts.Witness.Closed(t.relative(s.path), s.count, time.UnixMicro(s.from).UTC(), time.UnixMicro(s.to).UTC()); err != nil {
 			return fmt.Errorf("noting a segment in the ledger: %w", err)
 		}

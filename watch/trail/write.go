@@ -74,7 +74,7 @@ func (w *writer) append(s *slab, now time.Time) {
 	w.t.mu.Lock()
 	w.log.note(reg)
 	w.t.mu.Unlock()
-	if w.log.rows >= w.t.opts.SegmentRows {
+	if w.log.rows >= w.t.opts.SegmentRows || w.log.size >= maxLog {
 		w.seal(now)
 	}
 }

@@ -1,0 +1,138 @@
+package trail
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyu/event"
+)
+
+// convert makes the segments of one append-only file and removes it. It may be repeated after a crash: the same rows give the
+// same files.
+func (t *Trail) convert(path string) error {
+	text, free, err := readOutside(path)
+	if err != nil {
+		return err
+	}
+	defer free()
+	out := segments{dir: t.opts.Dir, stem: safe(t.opts.Node) + "-" + strings.TrimSuffix(filepath.Base(path), walExt)}
+	good, err := out.write(text)
+	cut := errors.Is(err, errCut)
+	if err != nil && !cut {
+		return errors.Join(err, out.discard())
+	}
+	if err := out.finish(); err != nil {
+		return errors.Join(err, out.discard())
+	}
+	if err := t.witness(&out); err != nil {
+		return err
+	}
+	if !cut {
+		return os.Remove(path)
+	}
+	aside := strings.TrimSuffix(path, walExt) + cutExt
+	t.opts.Logger.Warn("query log cut at its last whole frame", "file", aside, "kept", good, "of", len(text))
+	t.report("log-cut", event.Info, false, event.Fact{Name: "file", Value: aside},
+		event.Fact{Name: "octets-kept", Value: fmt.Sprint(good)}, event.Fact{Name: "octets-cut", Value: fmt.Sprint(len(text) - good)})
+	return os.Rename(path, aside)
+}
+
+// readOutside reads a file into memory that the garbage collector does not count: for it, a file of maxLog would be a reason to let the heap grow to twice that.
+func readOutside(path string) (text []byte, free func(), err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if info.Size() == 0 {
+		return nil, func() {}, nil
+	}
+	text, err = unix.Mmap(-1, 0, int(info.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return nil, nil, fmt.Errorf("room for %d octets: %w", info.Size(), err)
+	}
+	if _, err := io.ReadFull(file, text); err != nil {
+		return nil, nil, errors.Join(err, unix.Munmap(text))
+	}
+	return text, func() { _ = unix.Munmap(text) }, nil // it was mapped
+}
+
+// write makes segments, one for each hour that the rows of an append-only file are of, and tells how many octets of it are whole frames; errCut where others follow.
+func (s *segments) write(text []byte) (good int, err error) {
+	format, ok := formatOf(text)
+	if !ok {
+		if len(text) == 0 {
+			return 0, nil // created, and then the power went
+		}
+		return 0, errCut
+	}
+	d := newDictionary()
+	places, good, cut := locate(text, format, d)
+	words := newTranslator(d.zone, d.source)
+	words.next, words.without = format, d.without
+	for begin := 0; begin < len(places); {
+		end := begin
+		for end < len(places) && places[end].hour == places[begin].hour {
+			end++
+		}
+		if err := s.hour(text, places[begin:end], words); err != nil {
+			return good, err
+		}
+		begin = end
+	}
+	return good, cut
+}
+
+// locate finds the rows of an append-only file and orders them.
+func locate(text []byte, next format, d *dictionary) (places []place, good int, cut error) {
+	names := ranks{ids: map[string]uint32{}}
+	var q packed
+	good, cut = frames(text[len(walMagic):], func(kind byte, at int, payload []byte) {
+		if kind != frameRows {
+			d.learn(kind, payload)
+			return
+		}
+		at += len(walMagic)
+		for rest, ok := next(&q, payload); ok; rest, ok = next(&q, rest) {
+			p := place{name: names.id(q.Name), typ: q.Type, time: q.Time / 1000, at: int64(at)}
+			p.hour = int32(time.UnixMicro(p.time).Truncate(time.Hour).Unix() / 3600)
+			places = append(places, p)
+			at += len(payload) - len(rest)
+			payload = rest
+		}
+	})
+	rank := names.order()
+	for i := range places {
+		places[i].name = rank[places[i].name]
+	}
+	return sorted(places, make([]place, len(places)), place.compare), good + len(walMagic), cut
+}
+
+// hour writes the segment of the rows at places.
+func (s *segments) hour(text []byte, places []place, words *translator) error {
+	segment, err := s.create(time.Unix(int64(places[0].hour)*3600, 0), words.without)
+	if err != nil {
+		return err
+	}
+	var q packed
+	for _, p := range places {
+		if _, ok := words.next(&q, text[p.at:]); !ok {
+			return fmt.Errorf("row at %d: %w", p.at, errCut)
+		}
+		if err := segment.add(words.row(&q)); err != nil {
+			return err
+		}
+	}
+	return segment.close()
+}
