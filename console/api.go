@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"anyu/watch/findings"
+	"anyu/watch/gauge"
+	"anyu/watch/history"
 	"anyu/watch/trail"
 )
 
@@ -50,12 +52,12 @@ func (p *page) rangeAnswer() rangeAnswer { return rangeAnswer{p.Period.From.UTC(
 // apiOverview answers with the figures and what they are drawn from.
 func (c *Console) apiOverview(p *page) error {
 	if p.Wrong != "" {
-		return &httpError{http.StatusBadRequest, "error.period"}
+		return &httpError{http.StatusBadRequest, p.wrongKey}
 	}
-	s := c.figures(p.r.Context(), p.Period, p.now, p.r.URL.Query().Get("zone"))
+	s := c.figures(p, p.r.URL.Query().Get("zone"))
 	n := c.present(p, s)
 	p.json(http.StatusOK, map[string]any{
-		"node": c.opts.Name, "version": c.opts.Version, "range": p.rangeAnswer(), "open_findings": p.OpenAll(),
+		"node": c.opts.Name, "version": c.opts.Version, "sources": p.scopeAnswer(), "last_week": weekAnswer(c.compare(p)), "top": c.apiTops(p), "range": p.rangeAnswer(), "open_findings": p.OpenAll(),
 		"now":   map[string]number{"queries_per_second": number(n.volume), "success_ratio": number(n.success), "p50_seconds": number(n.p50), "p95_seconds": number(n.p95), "p99_seconds": number(n.p99), "cpu_ratio": number(n.cpu)},
 		"start": s.from.UTC(), "step_seconds": s.step.Seconds(), "complete_steps": s.complete,
 		"series": map[string][]number{
@@ -66,6 +68,55 @@ func (c *Console) apiOverview(p *page) error {
 		},
 	})
 	return nil
+}
+
+// scopeAnswer tells whose figures these are.
+func (p *page) scopeAnswer() map[string]any {
+	names := []string{}
+	for _, s := range p.sources {
+		names = append(names, s.Name)
+	}
+	shown := p.scope.source
+	if p.scope.node == "" && shown == "" {
+		shown = selfName
+	}
+	return map[string]any{"source": shown, "node": p.scope.node, "known": names}
+}
+
+// weekAnswer is the hour that ends now, beside the same hour last week.
+func weekAnswer(w history.Week) map[string]any {
+	pair := func(p history.Pair) map[string]number {
+		return map[string]number{"now": number(p.Now), "before": number(p.Before)}
+	}
+	return map[string]any{"queries_per_second": pair(w.Volume), "success_ratio": pair(w.Success), "p95_seconds": pair(w.P95), "cpu_ratio": pair(w.CPU), "known_seconds_of_last_week": w.Known.Seconds()}
+}
+
+// apiTopLines is how many lines of each list a program gets.
+const apiTopLines = 20
+
+// apiTops are the rankings of the last hour at most; null for a fixed range.
+func (c *Console) apiTops(p *page) any {
+	if !p.Period.Moving() {
+		return nil
+	}
+	last := min(p.Period.Span(), gauge.Hour)
+	type line struct {
+		Name  string `json:"name"`
+		Count uint64 `json:"count"`
+		Least uint64 `json:"at_least"`
+	}
+	all := map[string]any{}
+	for _, r := range rankings {
+		ranked := c.opts.Gauge.Rank(p.scope.set, p.now, last, r.list, apiTopLines)
+		lines := make([]line, len(ranked.Lines))
+		for i, l := range ranked.Lines {
+			lines[i] = line(l)
+		}
+		all[r.key] = map[string]any{"from": ranked.From.UTC(), "queries": ranked.Total, "one_in": ranked.Every, "lines": lines}
+	}
+	d := c.opts.Gauge.Distinct(p.scope.set, p.now, last)
+	all["distinct"] = map[string]uint64{"clients": d.Clients, "names": d.Names}
+	return all
 }
 
 func (c *Console) apiZones(p *page) error {

@@ -40,18 +40,27 @@ func (c *Console) overviewCharts(p *page, s *series) []chartView {
 	if s.lastWeek != nil && !math.IsNaN(most(s.lastWeek)) {
 		volume = append(volume, chart.Series{Key: "ghost", Name: p.T("series.lastweek"), Values: s.lastWeek})
 	}
-	return c.draw(p, s, "", []plan{
+	plans := []plan{
 		{id: "volume", unit: unit.PerSecond, height: 120, series: volume},
 		{id: "success", unit: unit.Ratio, height: 84, base: base, top: 1, limit: limitSuccess, pairs: []string{"rcode", "SERVFAIL"},
 			series: []chart.Series{{Key: "s2", Name: p.T("series.success"), Values: s.success}}},
 		{id: "speed", unit: unit.Seconds, height: 120, log: true, limit: limitSpeed, series: []chart.Series{
 			{Key: "s1", Name: "p50", Values: s.p50}, {Key: "s3", Name: "p95", Values: s.p95}, {Key: "s2", Name: "p99", Values: s.p99}}},
+	}
+	if p.scope.own() {
+		plans = append(plans, loadPlans(p, s)...)
+	}
+	return c.draw(p, s, "", append(plans, plan{id: "dropped", unit: unit.PerSecond, height: 48, series: []chart.Series{{Key: "s2", Name: p.T("series.dropped"), Values: s.dropped, Area: true}}}))
+}
+
+// loadPlans are the charts of this process. What other servers have to do is not known over time.
+func loadPlans(p *page, s *series) []plan {
+	return []plan{
 		{id: "load", unit: unit.Ratio, height: 84, top: 1, limit: limitLoad, series: []chart.Series{
 			{Key: "s4", Name: p.T("series.cpu"), Values: s.cpu, Area: true}, {Key: "s1", Name: p.T("series.host"), Values: s.host}, {Key: "s2", Name: p.T("series.ring"), Values: s.ring}}},
 		{id: "memory", unit: unit.Bytes, height: 64, series: []chart.Series{
 			{Key: "s4", Name: p.T("series.resident"), Values: s.resident, Area: true}, {Key: "s3", Name: p.T("series.heap"), Values: s.heap}}},
-		{id: "dropped", unit: unit.PerSecond, height: 48, series: []chart.Series{{Key: "s2", Name: p.T("series.dropped"), Values: s.dropped, Area: true}}},
-	})
+	}
 }
 
 func (c *Console) zoneCharts(p *page, s *series, zone string) []chartView {
@@ -73,13 +82,15 @@ func (c *Console) draw(p *page, s *series, zone string, plans []plan) (views []c
 			ID: "c-" + one.id, Title: p.T("chart."+one.id) + " · " + p.Range(), Zone: p.Clock, From: s.from, Step: s.step, Steps: s.steps, Complete: s.complete,
 			Series: one.series, Unit: one.unit, Log: one.log, Base: one.base, Top: one.top, Limit: one.limit, Height: one.height,
 			TimeAxis: i == len(plans)-1 || i == 0, Marks: marks,
-			Link: func(from, to time.Time) string { return link("/log", period.Between(from, to), pairs...) },
+			Link: func(from, to time.Time) string {
+				return link("/log", period.Between(from, to), append(pairs, p.logScope()...)...)
+			},
 		}
 		if one.limit > 0 {
 			k.LimitText = p.T("chart.limit", "limit", one.unit.Round(one.limit))
 		}
 		k.Desc = p.describe(&k, s)
-		v := chartView{ID: k.ID, Title: p.T("chart." + one.id), Legend: one.series, SVG: k.SVG(), Table: k.Table(p.T("log.time")), Link: link("/log", p.Period, pairs...)}
+		v := chartView{ID: k.ID, Title: p.T("chart." + one.id), Legend: one.series, SVG: k.SVG(), Table: k.Table(p.T("log.time")), Link: p.LogLink(pairs...)}
 		v.Note = p.T("chart.step", "step", p.span(s.step))
 		if one.base > 0 {
 			v.Note += p.T("chart.base", "base", unit.Ratio.Round(one.base))
@@ -126,5 +137,5 @@ func (p *page) Bar(width string) template.HTML {
 	if _, err := strconv.ParseFloat(width, 64); err != nil {
 		return ""
 	}
-	return template.HTML(`<svg class="bar" aria-hidden="true" height="6"><rect width="100%" height="6" class="bed"/><rect width="` + width + `%" height="6"/></svg>`)
+	return template.HTML(`<svg class="bar" aria-hidden="true"><rect width="` + width + `%"/></svg>`)
 }

@@ -92,10 +92,10 @@ func (c *Console) finding(p *page) error {
 	v.IsZone = slices.ContainsFunc(c.opts.Zones.ZoneStates(), func(z ZoneState) bool { return z.Name == f.Subject })
 	if v.IsZone {
 		v.Around = p.ZoneLink(f.Subject)
-		v.Charts = c.zoneCharts(p, c.figures(p.r.Context(), p.Period, p.now, f.Subject), f.Subject)
+		v.Charts = c.zoneCharts(p, c.figures(p, f.Subject), f.Subject)
 	} else {
 		v.Around = p.Link("/")
-		v.Charts = c.overviewCharts(p, c.figures(p.r.Context(), p.Period, p.now, ""))[:3]
+		v.Charts = c.overviewCharts(p, c.figures(p, ""))[:3]
 	}
 	return p.show("finding", http.StatusOK, v)
 }

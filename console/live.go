@@ -122,7 +122,7 @@ func (c *Console) updateOf(p *page, kind, name string, turn int) (*update, error
 		v := c.overviewOf(p)
 		charts, view, templates = v.Charts, v, []string{"figures"}
 		if turn%5 == 0 {
-			templates = append(templates, "openfindings", "movers", "tops")
+			templates = append(templates, "openfindings", "beside", "movers", "tops", "ranked")
 		}
 		if every := max(1, int(p.Period.Step(time.Second, 240)/(5*time.Second))); turn%every != 0 {
 			charts = nil

@@ -23,7 +23,7 @@ const (
 
 // logFilter is what the log is searched for, as it stands in the address.
 type logFilter struct {
-	Name, Client, Zone, Type, Rcode, Transport, MS string
+	Name, Client, Zone, Type, Rcode, Transport, MS, Source string
 
 	trail  trail.Filter
 	slow   int64 // us
@@ -35,8 +35,13 @@ func (f *logFilter) parse(p *page) {
 	q := p.r.URL.Query()
 	get := func(name string) string { return strings.TrimSpace(q.Get(name)) }
 	f.Name, f.Client, f.Zone, f.Type, f.Rcode, f.Transport, f.MS = get("name"), get("client"), get("zone"), get("type"), get("rcode"), get("transport"), get("ms")
+	f.Source = get("source")
 	f.Errors = map[string]string{}
 	f.trail = trail.Filter{From: p.Period.From, To: p.Period.To, Name: f.Name, Type: strings.ToUpper(f.Type), Rcode: f.Rcode, Limit: logRows}
+	if f.Source != everySource {
+		f.trail.Source = f.Source
+	}
+	f.trail.Node = get("node")
 	if f.Rcode != "none" {
 		f.trail.Rcode = strings.ToUpper(f.Rcode)
 	}
@@ -154,7 +159,7 @@ func (c *Console) logOf(p *page) (*logView, error) {
 	v := &logView{page: p, NoLog: c.opts.Trail == nil, InTime: true}
 	v.Filter.parse(p)
 	f := &v.Filter
-	v.Filtered = f.Name+f.Client+f.Zone+f.Type+f.Rcode+f.Transport+f.MS != ""
+	v.Filtered = f.Name+f.Client+f.Zone+f.Type+f.Rcode+f.Transport+f.MS+f.trail.Source+f.trail.Node != ""
 	if v.NoLog || len(f.Errors) > 0 {
 		return v, nil
 	}

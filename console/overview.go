@@ -11,6 +11,7 @@ import (
 	"anyu/console/unit"
 	"anyu/watch/findings"
 	"anyu/watch/gauge"
+	"anyu/watch/history"
 )
 
 // What the figures are held to. Crossing one is told by a word and a sign, not by colour alone.
@@ -22,11 +23,6 @@ const (
 
 // nowWindow is what "now" means: long enough for quantiles, short enough to move.
 const nowWindow = 10 * time.Second
-
-const (
-	topLines   = 6
-	moveWindow = 5 * time.Minute
-)
 
 // figure is one of the four figures, ready to be shown.
 type figure struct {
@@ -50,24 +46,11 @@ type overviewView struct {
 	More     int // open findings beyond those
 	Movers   []moverLine
 	Tops     []topList
-	Gone     bool // the history could not be asked
-}
-
-type moverLine struct {
-	Name, Link   string
-	Now, Before  string
-	Change, Sign string
-}
-
-type topList struct {
-	Key   string
-	Lines []topLine
-}
-
-type topLine struct {
-	Name, Link   string
-	Count, Share string
-	Width        string // of its bar, percent
+	Ranked   []topList // of the last hour at most
+	Distinct string
+	Asked    bool         // there were queries to rank
+	Watched  []sourceLine // beside each other, where there are several
+	Gone     bool         // the history could not be asked
 }
 
 func (c *Console) overview(p *page) error {
@@ -80,13 +63,17 @@ func (c *Console) overview(p *page) error {
 
 // overviewOf gathers everything the first page shows.
 func (c *Console) overviewOf(p *page) *overviewView {
-	s := c.figures(p.r.Context(), p.Period, p.now, "")
+	s := c.figures(p, "")
 	v := &overviewView{page: p, Gone: s.unavailable}
 	open, total := c.opts.Findings.List(findings.Query{OnlyOpen: true, Limit: topLines})
 	v.Findings, v.More = open, total-len(open)
 	v.Figures = c.fourFigures(p, s)
 	v.Charts = c.overviewCharts(p, s)
-	c.moved(p, v)
+	v.Movers, v.Tops = c.moved(p), c.topLists(p)
+	c.rank(p, v)
+	if len(p.sources) > 1 {
+		v.Watched = c.beside(p)
+	}
 	p.DataAt = dataAt(s, p)
 	return v
 }
@@ -120,8 +107,8 @@ func (c *Console) present(p *page, s *series) present {
 		}
 		return v
 	}
-	point := c.opts.Gauge.Summary(p.now, nowWindow)
-	v := present{volume: gap, success: gap, p50: gap, p95: gap, p99: gap, cpu: gap, load: point.Load, loaded: point.Loaded}
+	point := c.opts.Gauge.Summary(p.scope.set, p.now, nowWindow)
+	v := present{volume: gap, success: gap, p50: gap, p95: gap, p99: gap, cpu: gap, load: point.Load}
 	if point.Known > 0 {
 		v.volume = point.Volume()
 	}
@@ -131,17 +118,35 @@ func (c *Console) present(p *page, s *series) present {
 	if point.Timed > 0 {
 		v.p50, v.p95, v.p99 = point.P50.Seconds(), point.P95.Seconds(), point.P99.Seconds()
 	}
-	if point.Loaded {
-		v.cpu = point.Load.CPU
+	switch {
+	case p.scope.own():
+		v.loaded = point.Loaded
+		if point.Loaded {
+			v.cpu = point.Load.CPU
+		}
+	default:
+		v.cpu = c.toldLoad(p)
 	}
 	return v
+}
+
+// toldLoad is what another server tells of its CPU, if it does.
+func (c *Console) toldLoad(p *page) float64 {
+	if p.scope.single() {
+		for _, s := range c.opts.Sources.Sources() {
+			if s.Name == p.scope.source && s.CPU != nil {
+				return *s.CPU
+			}
+		}
+	}
+	return gap
 }
 
 const sparkHeight = 34
 
 func (c *Console) fourFigures(p *page, s *series) []figure {
 	n := c.present(p, s)
-	pairs := c.compare(p.r.Context(), p.Period.To)
+	week := c.compare(p)
 	dropped := 0.0
 	for _, v := range s.dropped {
 		if !math.IsNaN(v) {
@@ -150,17 +155,17 @@ func (c *Console) fourFigures(p *page, s *series) []figure {
 	}
 	complete := func(v []float64) []float64 { return v[:s.complete] }
 
-	volume := figure{Key: "volume", Link: p.Link("/log"), Spark: chart.Spark("s1", complete(s.volume), 0, 0, sparkHeight), Broken: dropped > 0}
+	volume := figure{Key: "volume", Link: p.LogLink(), Spark: chart.Spark("s1", complete(s.volume), 0, 0, sparkHeight), Broken: dropped > 0}
 	volume.Number, volume.Symbol = unit.PerSecond.Split(n.volume)
 	volume.Detail = p.T("figure.volume.detail", "mean", unit.PerSecond.Text(mean(complete(s.volume))), "most", unit.PerSecond.Text(most(complete(s.volume))))
-	volume.Change = p.change(pairs[atVolume], false)
+	volume.Change = p.change(week, week.Volume, false)
 	volume.Limit = p.T("figure.volume.limit", "n", unit.Count.Text(math.Round(dropped)))
 
 	base := chart.RatioBase(complete(s.success))
-	success := figure{Key: "success", Link: p.Link("/log", "rcode", "SERVFAIL"), Spark: chart.Spark("s2", complete(s.success), base, 1, sparkHeight), Broken: n.success < limitSuccess}
+	success := figure{Key: "success", Link: p.LogLink("rcode", "SERVFAIL"), Spark: chart.Spark("s2", complete(s.success), base, 1, sparkHeight), Broken: n.success < limitSuccess}
 	success.Number, success.Symbol = unit.Ratio.Split(n.success)
 	success.Detail = p.T("figure.success.detail", "good", unit.Count.Text(math.Round(s.good)), "bad", unit.Count.Text(math.Round(s.bad)))
-	success.Change = p.change(pairs[atSuccess], true)
+	success.Change = p.change(week, week.Success, true)
 	success.Limit = p.T("figure.success.limit", "limit", unit.Ratio.Round(limitSuccess))
 
 	speed := figure{Key: "speed", Prefix: "p95", Spark: chart.Spark("s3", complete(s.p95), 0, 0, sparkHeight), Broken: n.p95 > limitSpeed}
@@ -169,9 +174,9 @@ func (c *Console) fourFigures(p *page, s *series) []figure {
 	if !math.IsNaN(n.p95) {
 		slow = strconv.FormatFloat(n.p95*1000, 'f', 3, 64)
 	}
-	speed.Link = p.Link("/log", "ms", slow)
+	speed.Link = p.LogLink("ms", slow)
 	speed.Detail = p.T("figure.speed.detail", "p50", unit.Seconds.Text(n.p50), "p99", unit.Seconds.Text(n.p99))
-	speed.Change = p.change(pairs[atSpeed], false)
+	speed.Change = p.change(week, week.P95, false)
 	speed.Limit = p.T("figure.speed.limit", "limit", unit.Seconds.Round(limitSpeed))
 
 	load := figure{Key: "load", Prefix: "CPU", Link: p.Link("/about") + "#load", Spark: chart.Spark("s4", complete(s.cpu), 0, 0, sparkHeight), Broken: n.cpu > limitLoad}
@@ -180,8 +185,12 @@ func (c *Console) fourFigures(p *page, s *series) []figure {
 	if n.loaded {
 		resident, ring = float64(n.load.Resident), n.load.Ring
 	}
-	load.Detail = p.T("figure.load.detail", "memory", unit.Bytes.Text(resident), "ring", unit.Ratio.Text(ring))
-	load.Change = p.change(pairs[atLoad], true)
+	if p.scope.own() {
+		load.Detail = p.T("figure.load.detail", "memory", unit.Bytes.Text(resident), "ring", unit.Ratio.Text(ring))
+		load.Change = p.change(week, week.CPU, true)
+	} else {
+		load.Detail, load.Link = p.T("figure.load.theirs"), p.Link("/sources")
+	}
 	load.Limit = p.T("figure.load.limit", "limit", unit.Ratio.Round(limitLoad))
 
 	all := []figure{volume, success, speed, load}
@@ -193,8 +202,8 @@ func (c *Console) fourFigures(p *page, s *series) []figure {
 }
 
 // change compares with last week: by percent, or by percentage points where the figure is a share itself.
-func (p *page) change(v pairOf, points bool) string {
-	if math.IsNaN(v.before) || math.IsNaN(v.now) || v.before == 0 && !points {
+func (p *page) change(week history.Week, v history.Pair, points bool) string {
+	if math.IsNaN(v.Before) || math.IsNaN(v.Now) || v.Before == 0 && !points {
 		return p.T("change.none")
 	}
 	sign := func(n float64, decimals int) string {
@@ -204,76 +213,12 @@ func (p *page) change(v pairOf, points bool) string {
 		}
 		return text
 	}
+	text := p.T("change.percent", "n", sign((v.Now/v.Before-1)*100, 1))
 	if points {
-		return p.T("change.points", "n", sign((v.now-v.before)*100, 2))
+		text = p.T("change.points", "n", sign((v.Now-v.Before)*100, 2))
 	}
-	return p.T("change.percent", "n", sign((v.now/v.before-1)*100, 1))
-}
-
-// moved fills in what moved most and what was asked most.
-func (c *Console) moved(p *page, v *overviewView) {
-	last := min(p.Period.Span(), gauge.Hour)
-	movers := c.opts.Gauge.Movers(p.now, moveWindow, topLines)
-	if before := c.opts.Gauge.Live(p.now.Add(-moveWindow), moveWindow, moveWindow); before[0].Known == 0 {
-		movers = nil // not watched long enough to compare
+	if week.Known < time.Hour-time.Minute {
+		text += p.T("change.partly", "known", p.span(week.Known.Truncate(time.Minute)))
 	}
-	for _, m := range movers {
-		line := moverLine{Name: p.zoneName(m.Name), Link: p.zoneLink(m.Name), Now: unit.PerSecond.Text(m.Now), Before: unit.PerSecond.Text(m.Before), Sign: "▲"}
-		if m.Now < m.Before {
-			line.Sign = "▼"
-		}
-		line.Change = unit.PerSecond.Text(math.Abs(m.Now - m.Before))
-		v.Movers = append(v.Movers, line)
-	}
-	for _, by := range []struct {
-		key string
-		gauge.Dimension
-	}{{"zone", gauge.ByZone}, {"rcode", gauge.ByRcode}, {"transport", gauge.ByTransport}, {"type", gauge.ByType}} {
-		list := topList{Key: by.key, Lines: c.tops(p, by.Dimension, by.key, last)}
-		v.Tops = append(v.Tops, list)
-	}
-}
-
-// tops are the largest of a dimension: of the last hour from the gauge, else from the history.
-func (c *Console) tops(p *page, by gauge.Dimension, key string, last time.Duration) (lines []topLine) {
-	var shares []gauge.Share
-	if recent(p.Period, p.now) && p.Period.Moving() {
-		shares = c.opts.Gauge.Top(p.now, last, by, 1000)
-	} else {
-		shares = c.keptTops(p, key)
-	}
-	total, highest := 0.0, 0.0
-	for _, s := range shares {
-		total += float64(s.Count)
-		highest = max(highest, float64(s.Count))
-	}
-	for _, s := range shares[:min(topLines, len(shares))] {
-		share := float64(s.Count) / total
-		line := topLine{Name: s.Name, Count: unit.Count.Text(float64(s.Count)), Share: unit.Ratio.Text(share), Width: strconv.FormatFloat(100*float64(s.Count)/highest, 'f', 1, 64)}
-		switch {
-		case key == "zone":
-			line.Name, line.Link = p.zoneName(s.Name), p.zoneLink(s.Name)
-		case s.Name == "other":
-			line.Name, line.Link = p.T("other"), p.Link("/log")
-		default:
-			line.Link = p.Link("/log", key, s.Name)
-		}
-		lines = append(lines, line)
-	}
-	return lines
-}
-
-// zoneName and zoneLink know that "other" is no zone.
-func (p *page) zoneName(name string) string {
-	if name == "other" {
-		return p.T("zone.other")
-	}
-	return name
-}
-
-func (p *page) zoneLink(name string) string {
-	if name == "other" {
-		return p.Link("/log")
-	}
-	return p.ZoneLink(name)
+	return text
 }

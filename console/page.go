@@ -18,6 +18,7 @@ import (
 	"anyu/console/language"
 	"anyu/console/period"
 	"anyu/console/unit"
+	"anyu/watch/gauge"
 )
 
 //go:embed pages/*.html static/*
@@ -100,6 +101,10 @@ type page struct {
 	Live   string // address of the stream that keeps the page fresh; "" where it stands still
 	DataAt time.Time
 	Open   [3]int // findings by severity
+
+	wrongKey string // of Wrong
+	scope    scope
+	sources  []gauge.Watched
 }
 
 // httpError is an error with its status.
@@ -142,13 +147,17 @@ func (c *Console) newPage(w http.ResponseWriter, r *http.Request) *page {
 	}
 	var err error
 	if p.Period, err = period.Parse(q, p.now, p.Clock); err != nil {
-		p.Wrong = p.T("error.period")
+		p.wrong("error.period")
 	}
+	p.parseScope(q)
 	p.User, _ = c.who(r, p.now)
 	p.Open = c.opts.Findings.OpenCount()
 	p.DataAt = p.now
 	return p
 }
+
+// wrong notes what cannot be meant in the address.
+func (p *page) wrong(key string) { p.Wrong, p.wrongKey = p.T(key), key }
 
 // preference is a choice of the reader: from the address, and then kept in a cookie, or from the cookie.
 func (p *page) preference(name string, choices ...string) string {
@@ -241,8 +250,10 @@ func (p *page) Assets() string { return p.console.pages.version }
 // CSRF is the token for forms.
 func (p *page) CSRF() string { return p.console.token(p.r) }
 
-// Link is an address of ours with the page's period and the given pairs; empty values are left out.
-func (p *page) Link(path string, pairs ...string) string { return link(path, p.Period, pairs...) }
+// Link is an address of ours with the page's period, its choice of sources and the given pairs; empty values are left out.
+func (p *page) Link(path string, pairs ...string) string {
+	return link(path, p.Period, append(p.scope.pairs(), pairs...)...)
+}
 
 func link(path string, at period.Period, pairs ...string) string {
 	q := url.Values{}

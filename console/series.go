@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -55,25 +54,26 @@ func recent(at period.Period, now time.Time) bool {
 	return !at.From.Before(now.Add(-gauge.Hour)) && at.To.After(now.Add(-gauge.Hour))
 }
 
-// figures are the four figures of a period, of everything or of one zone.
-func (c *Console) figures(ctx context.Context, at period.Period, now time.Time, zone string) *series {
-	if recent(at, now) {
-		if s := c.recentFigures(at, now, zone); s != nil {
+// figures are the four figures of a page's period and sources, of everything or of one zone.
+func (c *Console) figures(p *page, zone string) *series {
+	if recent(p.Period, p.now) {
+		if s := c.recentFigures(p, zone); s != nil {
 			return s
 		}
 	}
-	return c.keptFigures(ctx, at, now, zone)
+	return c.keptFigures(p, zone)
 }
 
 // recentFigures come from the gauge; nil where it does not know the zone.
-func (c *Console) recentFigures(at period.Period, now time.Time, zone string) *series {
+func (c *Console) recentFigures(p *page, zone string) *series {
 	var points []gauge.Point
+	at, now, of := p.Period, p.now, p.scope.set
 	step := at.Step(time.Second, chart.MaxPoints)
 	if zone == "" {
-		points = c.opts.Gauge.Live(now, now.Sub(at.From), step)
+		points = c.opts.Gauge.Live(of, now, now.Sub(at.From), step)
 	} else {
 		step = max(step, 10*time.Second)
-		points = join(c.opts.Gauge.LiveZone(now, now.Sub(at.From), zone), step)
+		points = join(c.opts.Gauge.LiveZone(of, now, now.Sub(at.From), zone), step)
 		if points == nil {
 			return nil
 		}
@@ -84,7 +84,7 @@ func (c *Console) recentFigures(at period.Period, now time.Time, zone string) *s
 	s := newSeries(points[0].Start, step, len(points))
 	s.complete = 0
 	for i := range points {
-		s.take(i, &points[i], zone == "")
+		s.take(i, &points[i], zone == "" && p.scope.own())
 	}
 	return s
 }
@@ -101,6 +101,9 @@ func join(points []gauge.Point, step time.Duration) []gauge.Point {
 		last.Known += p.Known
 		last.Count += p.Count
 		last.NX += p.NX
+		if p.Timed > 0 { // the speed of the five minutes it is in
+			last.Timed, last.P50, last.P95, last.P99 = p.Timed, p.P50, p.P95, p.P99
+		}
 		for o, n := range p.Outcomes {
 			last.Outcomes[o] += n
 		}
@@ -109,7 +112,7 @@ func join(points []gauge.Point, step time.Duration) []gauge.Point {
 	return out
 }
 
-func (s *series) take(i int, p *gauge.Point, all bool) {
+func (s *series) take(i int, p *gauge.Point, own bool) {
 	if p.Complete {
 		s.complete = i + 1
 	}
@@ -126,18 +129,17 @@ func (s *series) take(i int, p *gauge.Point, all bool) {
 	if p.Count > 0 {
 		s.nx[i] = float64(p.NX) / float64(p.Count)
 	}
-	if !all {
-		return
-	}
 	if p.Timed > 0 {
 		s.p50[i], s.p95[i], s.p99[i] = p.P50.Seconds(), p.P95.Seconds(), p.P99.Seconds()
 	}
 	if p.Loaded {
+		s.dropped[i] = float64(p.Load.Dropped) / float64(p.Known)
+	}
+	if p.Loaded && own {
 		l := &p.Load
 		s.hasLoad = true
 		s.cpu[i], s.host[i], s.ring[i] = l.CPU, l.HostCPU, l.Ring
 		s.resident[i], s.heap[i] = float64(l.Resident), float64(l.Heap)
-		s.dropped[i] = float64(l.Dropped) / float64(p.Known)
 	}
 }
 
@@ -161,7 +163,8 @@ func selector(labels ...string) string {
 }
 
 // keptFigures come from the history, by PromQL.
-func (c *Console) keptFigures(ctx context.Context, at period.Period, now time.Time, zone string) *series {
+func (c *Console) keptFigures(p *page, zone string) *series {
+	at, now := p.Period, p.now
 	step := at.Step(historyStep, chart.MaxPoints)
 	from := at.From.Truncate(step)
 	steps := int((at.To.Sub(from) + step - 1) / step)
@@ -169,10 +172,9 @@ func (c *Console) keptFigures(ctx context.Context, at period.Period, now time.Ti
 	s.complete = min(steps, max(0, int(now.Sub(from)/step)))
 	window := max(step, 4*historyStep)
 	over := fmt.Sprintf("[%ds]", int(window.Seconds()))
-	z := label("zone", zone)
-	for _, ask := range c.questions(s, z, over, zone == "") {
+	for _, ask := range questions(s, &p.scope, zone, over) {
 		// The value of a step is what PromQL tells at its end.
-		lines, err := c.opts.History.Range(ctx, ask.query, from.Add(step), from.Add(time.Duration(steps)*step), step)
+		lines, err := c.opts.History.Range(p.r.Context(), ask.query, from.Add(step), from.Add(time.Duration(steps)*step), step)
 		if err != nil {
 			s.unavailable = true
 			c.opts.Log.Debug("console history", "query", ask.query, "error", err)
@@ -180,7 +182,7 @@ func (c *Console) keptFigures(ctx context.Context, at period.Period, now time.Ti
 		}
 		fill(*ask.into, lines, from, step)
 	}
-	s.hasLoad = zone == ""
+	s.hasLoad = zone == "" && p.scope.own()
 	for i, v := range s.volume {
 		if !math.IsNaN(v) {
 			n := v * step.Seconds()
@@ -198,13 +200,17 @@ type question struct {
 	query string
 }
 
-func (c *Console) questions(s *series, zone, over string, all bool) []question {
-	asked := []question{
-		{&s.volume, "sum(rate(anyu_queries_total" + selector(zone) + over + "))"},
-		{&s.success, "sum(rate(anyu_outcomes_total" + selector(zone, label("outcome", "success")) + over + ")) / sum(rate(anyu_outcomes_total" + selector(zone, `outcome=~"success|failure"`) + over + "))"},
-		{&s.nx, "sum(rate(anyu_queries_total" + selector(zone, label("rcode", "NXDOMAIN")) + over + ")) / sum(rate(anyu_queries_total" + selector(zone) + over + "))"},
+// questions are what to ask the history for a page.
+func questions(s *series, of *scope, zone, over string) []question {
+	labels := func(more ...string) string {
+		return selector(append(append(of.labels(), label("zone", zone)), more...)...)
 	}
-	if !all {
+	asked := []question{
+		{&s.volume, "sum(rate(anyu_queries_total" + labels() + over + "))"},
+		{&s.success, "sum(rate(anyu_outcomes_total" + labels(label("outcome", "success")) + over + ")) / sum(rate(anyu_outcomes_total" + labels(`outcome=~"success|failure"`) + over + "))"},
+		{&s.nx, "sum(rate(anyu_queries_total" + labels(label("rcode", "NXDOMAIN")) + over + ")) / sum(rate(anyu_queries_total" + labels() + over + "))"},
+	}
+	if zone != "" {
 		return asked
 	}
 	s.lastWeek = make([]float64, s.steps)
@@ -212,15 +218,20 @@ func (c *Console) questions(s *series, zone, over string, all bool) []question {
 		s.lastWeek[i] = gap
 	}
 	quantile := func(q string) string {
-		return "histogram_quantile(" + q + ", sum by (le) (rate(anyu_answer_seconds_bucket" + over + ")))"
+		return "histogram_quantile(" + q + ", sum by (le) (rate(anyu_answer_seconds_bucket" + labels() + over + ")))"
+	}
+	asked = append(asked,
+		question{&s.lastWeek, "sum(rate(anyu_queries_total" + labels() + over + " offset 7d))"},
+		question{&s.p50, quantile("0.5")}, question{&s.p95, quantile("0.95")}, question{&s.p99, quantile("0.99")},
+		question{&s.dropped, `sum(rate(anyu_dropped_total{where=~"ring|log"}` + over + "))"},
+	)
+	if !of.own() {
+		return asked
 	}
 	return append(asked,
-		question{&s.lastWeek, "sum(rate(anyu_queries_total" + over + " offset 7d))"},
-		question{&s.p50, quantile("0.5")}, question{&s.p95, quantile("0.95")}, question{&s.p99, quantile("0.99")},
 		question{&s.cpu, "avg(avg_over_time(anyu_cpu_ratio" + over + "))"}, question{&s.host, "avg(avg_over_time(anyu_host_cpu_ratio" + over + "))"},
 		question{&s.ring, "max(max_over_time(anyu_ring_used_ratio" + over + "))"},
 		question{&s.resident, "max(max_over_time(anyu_memory_resident_bytes" + over + "))"}, question{&s.heap, "max(max_over_time(anyu_memory_heap_bytes" + over + "))"},
-		question{&s.dropped, `sum(rate(anyu_dropped_total{where=~"ring|log"}` + over + "))"},
 	)
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"anyu/console/unit"
+	"anyu/watch/gauge"
 	"anyu/watch/tap/live"
 )
 
@@ -38,6 +39,8 @@ type sourceLine struct {
 	Rate   string
 	Speed  string
 	Load   string
+
+	Figures string // address of the first page for it
 }
 
 // maxSilence is how long a source may bring nothing before the page says so.
@@ -47,12 +50,41 @@ func (c *Console) sources(p *page) error {
 	p.Title = p.T("nav.sources")
 	v := sourcesView{page: p}
 	for _, s := range c.opts.Sources.Sources() {
-		v.Lines = append(v.Lines, sourceLine{
-			Source: s, State: sourceState(&s, p.now), Volume: shown(s.PerSecond, unit.PerSecond), Rate: shown(s.Success, unit.Ratio), Load: shown(s.CPU, unit.Ratio),
-			Speed: p.T("sources.speed", "p50", shownTime(s.P50), "p95", shownTime(s.P95), "p99", shownTime(s.P99)),
-		})
+		v.Lines = append(v.Lines, p.sourceLine(s))
 	}
 	return p.show("sources", http.StatusOK, v)
+}
+
+func (p *page) sourceLine(s Source) sourceLine {
+	return sourceLine{
+		Source: s, State: sourceState(&s, p.now), Volume: shown(s.PerSecond, unit.PerSecond), Rate: shown(s.Success, unit.Ratio), Load: shown(s.CPU, unit.Ratio),
+		Speed: p.T("sources.speed", "p50", shownTime(s.P50), "p95", shownTime(s.P95), "p99", shownTime(s.P99)), Figures: link("/", p.Period, "source", s.Name),
+	}
+}
+
+// beside is the last minute of this server and of the taps, one a line.
+func (c *Console) beside(p *page) []sourceLine {
+	minute := c.opts.Gauge.Summary(gauge.Self, p.now, time.Minute)
+	self := Source{Name: p.T("scope.self"), Node: c.opts.Name}
+	if minute.Known > 0 {
+		volume := minute.Volume()
+		self.PerSecond = &volume
+	}
+	if rate, ok := minute.SuccessRate(); ok {
+		self.Success = &rate
+	}
+	if minute.Timed > 0 {
+		self.P50, self.P95, self.P99 = &minute.P50, &minute.P95, &minute.P99
+	}
+	if minute.Loaded {
+		self.CPU = &minute.Load.CPU
+	}
+	lines := []sourceLine{p.sourceLine(self)}
+	lines[0].Figures = link("/", p.Period)
+	for _, s := range c.opts.Sources.Sources() {
+		lines = append(lines, p.sourceLine(s))
+	}
+	return lines
 }
 
 // sourceState is connected, silent or waiting.
@@ -79,6 +111,9 @@ func shownTime(d *time.Duration) string {
 	}
 	return unit.Seconds.Text(d.Seconds())
 }
+
+// Slow is the p95 alone.
+func (l sourceLine) Slow() string { return shownTime(l.P95) }
 
 // Lagged writes the age of messages at their arrival.
 func (l sourceLine) Lagged() string { return shownTime(l.Lag) }

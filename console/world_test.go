@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"hash/maphash"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -49,7 +50,8 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
 	w := &world{names: event.NewNames()}
-	w.gauge = gauge.New(w.names, "bj-ns1")
+	w.gauge = gauge.New(w.names, "bj-ns1", maphash.MakeSeed())
+	w.gauge.SetSource(1, "edge", "bj-2")
 	now := time.Now()
 	var err error
 	if w.users, err = account.Open(filepath.Join(dir, "users.json")); err != nil {
@@ -111,6 +113,10 @@ func (w *world) past(now time.Time) {
 			w.gauge.Observe(q)
 			if i%8 == 0 {
 				w.trail.Observe(q)
+			}
+			if i%2 == 0 { // half of it came through the server in front
+				q.Source, q.Has, q.Clock, q.Latency = 1, q.Has&^event.HasZone, event.ClockPaired, q.Latency+200_000
+				w.gauge.Observe(q)
 			}
 		}
 		w.gauge.Unlock()

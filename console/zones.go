@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -56,7 +57,7 @@ func (c *Console) zones(p *page) error {
 func (c *Console) zonesOf(p *page) (*zonesView, error) {
 	q := p.r.URL.Query()
 	v := &zonesView{page: p, Name: q.Get("name"), State: q.Get("state"), Sort: q.Get("sort"), Down: q.Get("order") == "down"}
-	volumes, watched := c.zoneVolumes(p.now), c.watched(p.now)
+	volumes, watched := c.zoneVolumes(p), c.watched(p)
 	wanted := strings.ToLower(v.Name)
 	for _, z := range c.opts.Zones.ZoneStates() {
 		v.All++
@@ -94,14 +95,14 @@ func (c *Console) zonesOf(p *page) (*zonesView, error) {
 }
 
 // watched is how much of moveWindow there are figures of, in seconds: a node that just started has not been idle before.
-func (c *Console) watched(now time.Time) float64 {
-	window := c.opts.Gauge.Summary(now, moveWindow)
+func (c *Console) watched(p *page) float64 {
+	window := c.opts.Gauge.Summary(p.scope.set, p.now, moveWindow)
 	return float64(max(1, window.Known))
 }
 
-func (c *Console) zoneVolumes(now time.Time) map[string]gauge.Share {
+func (c *Console) zoneVolumes(p *page) map[string]gauge.Share {
 	all := map[string]gauge.Share{}
-	for _, s := range c.opts.Gauge.Top(now, moveWindow, gauge.ByZone, gauge.Zones+1) {
+	for _, s := range c.opts.Gauge.Shares(p.scope.set, p.now, moveWindow, gauge.ByZone, gauge.Zones+1) {
 		all[s.Name] = s
 	}
 	return all
@@ -162,6 +163,8 @@ type zoneView struct {
 	Found  []findings.Record
 	Log    string
 	NoLog  bool
+
+	Clients, Names, Speed string // of the last hour
 }
 
 const (
@@ -191,11 +194,19 @@ func (c *Console) zoneOf(p *page, name string) (*zoneView, error) {
 		return nil, &httpError{http.StatusNotFound, "error.zone"}
 	}
 	p.Title, p.Here = name, "/zones"
-	v := &zoneView{page: p, Zone: zoneLine{ZoneState: states[i], NX: gap}, Log: p.Link("/log", "zone", name), NoLog: c.opts.Trail == nil}
-	if share, ok := c.zoneVolumes(p.now)[name]; ok {
-		v.Zone.PerSecond, v.Zone.NX = float64(share.Count)/c.watched(p.now), float64(share.NX)/float64(share.Count)
+	v := &zoneView{page: p, Zone: zoneLine{ZoneState: states[i], NX: gap}, Log: p.LogLink("zone", name), NoLog: c.opts.Trail == nil}
+	if share, ok := c.zoneVolumes(p)[name]; ok {
+		v.Zone.PerSecond, v.Zone.NX = float64(share.Count)/c.watched(p), float64(share.NX)/float64(share.Count)
 	}
-	s := c.figures(p.r.Context(), p.Period, p.now, name)
+	v.Clients, v.Names, v.Speed = unit.Unknown, unit.Unknown, unit.Unknown
+	if hour, before, ok := c.opts.Gauge.ZoneDistinct(p.now, name); ok {
+		v.Clients = p.T("zone.distinct.text", "hour", unit.Count.Text(float64(hour.Clients)), "before", unit.Count.Text(float64(before.Clients)))
+		v.Names = p.T("zone.distinct.text", "hour", unit.Count.Text(float64(hour.Names)), "before", unit.Count.Text(float64(before.Names)))
+	}
+	s := c.figures(p, name)
+	if !math.IsNaN(s.latest(s.p95)) {
+		v.Speed = p.T("sources.speed", "p50", unit.Seconds.Text(s.latest(s.p50)), "p95", unit.Seconds.Text(s.latest(s.p95)), "p99", unit.Seconds.Text(s.latest(s.p99)))
+	}
 	p.DataAt = dataAt(s, p)
 	v.Charts = c.zoneCharts(p, s, name)
 	v.Found, _ = c.opts.Findings.List(findings.Query{Subject: name, Limit: 5})

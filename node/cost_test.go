@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"hash/maphash"
 	"net/netip"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ func BenchmarkAnswer(b *testing.B) {
 				ring = event.NewRing(1 << 20)
 			}
 			w := s.NewWorker(ring, 16<<20)
-			g, d := gauge.New(names, "n"), detect.NewNXShare(names, "n")
+			g, d := gauge.New(names, "n", maphash.MakeSeed()), detect.NewNXShare(names, "n")
 			see := func(q *event.Query) { g.Observe(q); d.Observe(q) }
 			from := &listen.Client{Remote: netip.MustParseAddrPort("192.0.2.1:5300"), Local: netip.MustParseAddrPort("192.0.2.2:53"), Arrived: time.Now().UnixNano()}
 			out := make([]byte, 65535)

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"os"
@@ -184,7 +185,7 @@ func (n *Node) Run(ctx context.Context) error {
 // start opens what must be there before the first answer: findings, figures, sockets, the control socket.
 func (n *Node) start(ctx context.Context) (err error) {
 	c := n.conf()
-	n.gauge = gauge.New(n.names, c.Node)
+	n.gauge = gauge.New(n.names, c.Node, maphash.MakeSeed())
 	n.openLedger()
 	if err := n.openFindings(); err != nil {
 		return err

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"anyu/dns/wire"
+	"anyu/watch/gauge"
 	"anyu/watch/history"
 )
 
@@ -23,8 +25,9 @@ type Status struct {
 	PerSecond    float64       `json:"queries_per_second"` // last minute
 	Success      *float64      `json:"success_ratio"`      // last minute; null without queries that deserved an answer
 	OpenFindings int           `json:"open_findings"`
-	Dropped      uint64        `json:"dropped"` // observations that found a ring or the log full; /metrics has every place
-	Sources      []SourceState `json:"sources"` // the taps
+	LastWeek     *WeekState    `json:"last_week"` // the last hour beside the same hour last week; null: nothing is known of that
+	Dropped      uint64        `json:"dropped"`   // observations that found a ring or the log full; /metrics has every place
+	Sources      []SourceState `json:"sources"`   // the taps
 }
 
 // Listening is one open door.
@@ -46,11 +49,12 @@ func (n *Node) Status() Status {
 			s.ZoneProblems++
 		}
 	}
-	minute := n.gauge.Summary(time.Now(), time.Minute)
+	minute := n.gauge.Summary(gauge.Self, time.Now(), time.Minute)
 	s.PerSecond = minute.Volume()
 	if rate, ok := minute.SuccessRate(); ok {
 		s.Success = &rate
 	}
+	s.LastWeek = n.lastWeek()
 	for _, count := range n.findings.OpenCount() {
 		s.OpenFindings += count
 	}
@@ -60,6 +64,49 @@ func (n *Node) Status() Status {
 	}
 	s.Sources = n.Sources()
 	return s
+}
+
+// WeekState compares the four figures of this server with those of the same hour last week. What is null is unknown.
+type WeekState struct {
+	PerSecond Compared `json:"queries_per_second"`
+	Success   Compared `json:"success_ratio"`
+	P95       Compared `json:"p95_seconds"`
+	CPU       Compared `json:"cpu_ratio"`
+	Known     float64  `json:"known_seconds_of_last_week"` // of that hour; less than 3600 says that it is not known whole
+}
+
+// Compared is one figure.
+type Compared struct {
+	Now    *float64 `json:"now"`
+	Before *float64 `json:"before"`
+}
+
+// lastWeekTime bounds what the comparison may take: a status is asked by health checks too.
+const lastWeekTime = time.Second
+
+func (n *Node) lastWeek() *WeekState {
+	if n.history == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastWeekTime)
+	defer cancel()
+	w, err := n.history.LastWeek(ctx, time.Now(), `source="self"`)
+	if err != nil {
+		n.opts.Log.Debug("comparison with last week", "error", err)
+	}
+	if w.Known == 0 {
+		return nil
+	}
+	compared := func(p history.Pair) (c Compared) {
+		if !math.IsNaN(p.Now) {
+			c.Now = &p.Now
+		}
+		if !math.IsNaN(p.Before) {
+			c.Before = &p.Before
+		}
+		return c
+	}
+	return &WeekState{compared(w.Volume), compared(w.Success), compared(w.P95), compared(w.CPU), w.Known.Seconds()}
 }
 
 // dropped counts what was given up, by place.

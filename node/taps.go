@@ -190,7 +190,7 @@ func (n *Node) Sources() (list []SourceState) {
 	for _, o := range *open {
 		s := SourceState{Name: o.conf.Name, From: o.conf.From, Status: o.source.Status()}
 		_, s.Node = n.gauge.Source(o.id)
-		minute := n.gauge.SourceMinute(o.id, now)
+		minute := n.gauge.Summary(gauge.Only(o.id), now, time.Minute)
 		if minute.Known > 0 {
 			volume := minute.Volume()
 			s.PerSecond = &volume

@@ -2,6 +2,7 @@ package watch_test
 
 import (
 	"context"
+	"hash/maphash"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -41,7 +42,7 @@ func TestFlow_floodBecomesAFindingAndEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := gauge.New(names, "n1")
+		g := gauge.New(names, "n1", maphash.MakeSeed())
 		w := watch.New(watch.Parts{Gauge: g, Log: log, Detectors: []watch.Detector{detect.NewNXShare(names, "n1")}, Findings: store})
 		ring := event.NewRing(0)
 		remove := w.Add(ring)

@@ -3,6 +3,7 @@ package watch_test
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"sync"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func (s sink) Report(f event.Finding) {
 }
 
 func TestRun_handsEverythingOnAndDrainsAtTheEnd(t *testing.T) {
-	g := gauge.New(event.NewNames(), "n1")
+	g := gauge.New(event.NewNames(), "n1", maphash.MakeSeed())
 	log, detector := &steps{}, &steps{}
 	found := sink{make(chan event.Finding, 1)}
 	w := watch.New(watch.Parts{
@@ -78,7 +79,7 @@ func TestRun_handsEverythingOnAndDrainsAtTheEnd(t *testing.T) {
 }
 
 func TestDropped_keepsTheCountOfRemovedRings(t *testing.T) {
-	w := watch.New(watch.Parts{Gauge: gauge.New(event.NewNames(), "n1")})
+	w := watch.New(watch.Parts{Gauge: gauge.New(event.NewNames(), "n1", maphash.MakeSeed())})
 	r := event.NewRing(0)
 	remove := w.Add(r)
 	for range 2000 { // does not fit into 64 KiB
@@ -96,7 +97,7 @@ func TestDropped_keepsTheCountOfRemovedRings(t *testing.T) {
 
 // The whole way of an observation, from the worker's Put to the counted figure.
 func BenchmarkPath(b *testing.B) {
-	g := gauge.New(event.NewNames(), "n1")
+	g := gauge.New(event.NewNames(), "n1", maphash.MakeSeed())
 	r := event.NewRing(1 << 20)
 	q := event.Query{
 		Has:  event.HasClient | event.HasTime | event.HasLatency | event.HasQuery | event.HasReply | event.HasZone,

@@ -75,6 +75,7 @@ func show(command string, result json.RawMessage, std streams) int {
 		fmt.Fprintf(w, "zones\t%d, %d with problems\n", s.Zones, s.ZoneProblems)
 		fmt.Fprintf(w, "queries, last minute\t%.1f/s\n", s.PerSecond)
 		fmt.Fprintf(w, "success, last minute\t%s\n", percent(s.Success))
+		fmt.Fprintf(w, "last hour beside last week\t%s\n", besideLastWeek(s.LastWeek))
 		fmt.Fprintf(w, "open findings\t%d\n", s.OpenFindings)
 		fmt.Fprintf(w, "observations dropped\t%d\n", s.Dropped)
 		for i := range s.Sources {
@@ -108,6 +109,27 @@ func show(command string, result json.RawMessage, std streams) int {
 		fmt.Fprintln(w, string(bytes.Trim(result, `"`)))
 	}
 	return done
+}
+
+// besideLastWeek is the last hour beside the same hour last week, in words.
+func besideLastWeek(w *node.WeekState) string {
+	if w == nil {
+		return "no data for last week"
+	}
+	change := func(c node.Compared, points bool) string {
+		switch {
+		case c.Now == nil || c.Before == nil || *c.Before == 0 && !points:
+			return "?"
+		case points:
+			return fmt.Sprintf("%+.2f points", (*c.Now-*c.Before)*100)
+		}
+		return fmt.Sprintf("%+.1f %%", (*c.Now / *c.Before - 1)*100)
+	}
+	text := fmt.Sprintf("queries %s, success %s, p95 %s, CPU %s", change(w.PerSecond, false), change(w.Success, true), change(w.P95, false), change(w.CPU, true))
+	if w.Known < 3540 {
+		text += fmt.Sprintf("; only %.0f min of last week's hour are known", w.Known/60)
+	}
+	return text
 }
 
 // showSource prints a tap with its four figures.

@@ -214,7 +214,7 @@
   document.addEventListener("keydown", e => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.isComposing) return;
     const field = e.target.closest?.("input, select, textarea, [contenteditable]");
-    if (e.key === "Escape") { if (field) field.blur(); const open = $("#range[open]"); if (open) { open.open = false; $("summary", open).focus(); } return; }
+    if (e.key === "Escape") { if (field) field.blur(); const open = $(".range[open]"); if (open) { open.open = false; $("summary", open).focus(); } return; }
     if (field) return;
     if (e.target.matches?.("svg.x") && ["ArrowLeft", "ArrowRight", "Home", "End", "Enter"].includes(e.key)) { if (chartKey(e.target, e)) e.preventDefault(); return; }
     if (e.key === "!") { store.set("keys", store.get("keys") === "off" ? "on" : "off"); say(store.get("keys")); return; }
@@ -235,6 +235,6 @@
       case "?": e.preventDefault(); $("#help")?.showModal(); return;
     }
   });
-  document.addEventListener("click", e => { const r = $("#range[open]"); if (r && !r.contains(e.target)) r.open = false; });
+  document.addEventListener("click", e => { for (const r of $$(".range[open]")) if (!r.contains(e.target)) r.open = false; });
   for (const a of $$('footer a[href$="#keys"]')) a.addEventListener("click", e => { e.preventDefault(); $("#help").showModal(); });
 })();

@@ -1,21 +1,24 @@
 // Package gauge keeps the four figures: volume, success, speed and load.
 //
 // Volume is observations a second. Success is the share of the questions that deserved an answer and got a right one;
-// outcome.go holds the table, rcode by rcode and Extended DNS Error by Extended DNS Error. Speed is a log-linear
-// histogram with a relative error of at most 1/16. Load is handed in by the edge, once a second.
+// outcome.go holds the table, rcode by rcode and Extended DNS Error by Extended DNS Error. Speed is a DDSketch whose
+// quantiles are wrong by at most 1/32 of themselves. Load is handed in by the edge, once a second.
 //
-// Two views are kept of every observation: totals since the start by source, zone, transport, type and rcode (for
-// Prometheus, which makes them into history), and a ring of seconds for the last hour (for pages that move now).
+// Of every observation are kept: totals since the start by source, zone, transport, type and rcode, and by server address (for
+// Prometheus, which makes them into history); an hour of seconds of each source (for pages that move now); and, in steps of a
+// minute, who asked most, for what, and how many different ones there were.
 //
 // The package is pure: it reads no clock, file or socket; `now` is an argument. It promises that an observation costs
-// no allocation once its zone has been seen, and that memory is bounded: Zones zones by name, maxSeries combinations,
-// one hour of seconds. What does not fit is counted under "other", never lost.
-// It refuses averages of time: only quantiles come out.
-// Limits today: the hour knows quantiles of everything and by transport only in the totals, not by zone; a zone's hour
-// has steps of ten seconds.
+// no allocation once its source and zone have been seen, and that memory is bounded: Zones zones by name, maxSeries combinations,
+// MaxSources sources with an hour each, maxServers addresses, counted lists of heavySlots. What does not fit is counted under "other", never lost.
+// It refuses averages of time: only quantiles come out. Figures of several sources are added up only where somebody asks for several:
+// a server that stands in front of another sees the same question once more.
+// Limits today: the speed of sources other than this server has steps of ten seconds, a zone's hour too and its speed steps of
+// five minutes; above sampleRate observations a second the lists of who asked most are made from a sample, and say so.
 package gauge
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -31,18 +34,29 @@ type Gauge struct {
 	now     int64 // ns since 1970, of the batch
 	sources [MaxSources]source
 	series  table
-	hour    *hour
+	servers servers
 	zones   zoneSlots
 	slot    slots
+	loads   *loads
 	load    Load
 	loaded  bool
+
+	// Who asked most. With a seed of its own each installation puts names elsewhere: nobody can choose some that push others out.
+	seed       maphash.Seed
+	all        sampler // what is taken for the lists of everything
+	unanswered sampler // and for the list of what nobody answered, which is rare and must not drown
+	lower      [256]byte
+	domains    domains
 }
 
 // source is one observed server: this one or a tap.
 type source struct {
 	name, node string
+	first      int64 // Unix time of its first observation; before it nothing is known. 0: this server, which is watched all the time
 	speed      [transportSlots]*timing
-	recent     *recent
+	hour       *hour
+	tops       *tops
+	zones      []*zoneHour // by slot
 }
 
 // timing is what Prometheus calls a histogram: counts and their sum.
@@ -51,16 +65,18 @@ type timing struct {
 	sum    uint64 // ns
 }
 
-// MaxSources bounds the observed servers; it is the room of the source in a series key.
+// MaxSources bounds the observed servers; it is the room of the source in a series key, and of the bits of a Set.
 const MaxSources = 64
 
-// New returns a gauge in which source 0 is this server, named "self", on node.
-func New(names *event.Names, node string) *Gauge {
-	g := &Gauge{names: names, hour: newHour(), slot: newSlots(), series: newTable()}
+// New returns a gauge in which source 0 is this server, named "self", on node. The seed must not be known to clients.
+func New(names *event.Names, node string, seed maphash.Seed) *Gauge {
+	g := &Gauge{names: names, slot: newSlots(), series: newTable(), loads: &loads{}, seed: seed}
+	g.all, g.unanswered = newSampler(maphash.String(seed, "all")), newSampler(maphash.String(seed, "unanswered"))
 	for i := range g.sources {
 		g.sources[i].name, g.sources[i].node = other, node
 	}
 	g.SetSource(0, "self", node)
+	g.sources[0].hour, g.sources[0].tops = newHour(1), newTops()
 	return g
 }
 
@@ -93,6 +109,10 @@ func (g *Gauge) Unlock() { g.mu.Unlock() }
 // Observe counts one observation. The caller holds Lock.
 func (g *Gauge) Observe(q *event.Query) {
 	src := min(int(q.Source), MaxSources-1)
+	s := &g.sources[src]
+	if s.hour == nil {
+		s.hour, s.tops, s.first = newHour(stepOfOthers), newTops(), g.now/1e9
+	}
 	zone := 0
 	if q.Has&event.HasZone != 0 && q.Zone != 0 {
 		zone = g.zones.of(q.Zone)
@@ -102,30 +122,30 @@ func (g *Gauge) Observe(q *event.Query) {
 	rcode := g.slot.rcode(q)
 	outcome := OutcomeOf(q)
 	g.series.add(packKey(src, zone, transport, typ, rcode, outcome))
+	if q.Has&event.HasServer != 0 {
+		g.servers.add(src, &q.Server, outcome)
+	}
 
-	sec := g.hour.second(q, g.now)
+	sec := s.hour.second(q, g.now)
 	sec.outcomes[outcome]++
 	sec.rcodes[rcode]++
 	sec.types[typ]++
 	sec.transports[transport]++
-	g.zones.add(zone, sec.at, outcome, rcode)
-	step := g.step(src, sec.at)
-	step.outcomes[outcome]++
-	if rcode == rcodeNX {
-		step.nx++
-	}
+	inZone := s.zone(zone)
+	inZone.add(sec.at, outcome, rcode)
 	if q.Has&event.HasLatency != 0 && q.Clock != event.ClockNone && q.Latency >= 0 {
 		at := speedBucket(q.Latency)
-		sec.speed[at]++
-		step.speed[at]++
-		t := g.sources[src].speed[transport]
+		s.hour.speedAt(sec.at).counts[at]++
+		inZone.speedAt(sec.at).counts[at]++
+		t := s.speed[transport]
 		if t == nil {
 			t = new(timing)
-			g.sources[src].speed[transport] = t
+			s.speed[transport] = t
 		}
 		t.counts[at]++
 		t.sum += uint64(q.Latency)
 	}
+	g.rank(s, zone, q)
 }
 
 // Tick opens the second of now, so that a second without questions is a zero and not a gap, and notes the load of it.
@@ -133,9 +153,7 @@ func (g *Gauge) Observe(q *event.Query) {
 func (g *Gauge) Tick(now time.Time, load Load) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	sec := g.hour.open(now.Unix())
-	load.Dropped += sec.load.Dropped
-	sec.load, sec.loaded = load, true
+	g.loads.note(now.Unix(), load)
 	g.load, g.loaded = load, true
 }
 

@@ -1,12 +1,19 @@
 package gauge
 
 import (
-	"math/bits"
+	"math"
 	"time"
+
+	"github.com/DataDog/sketches-go/ddsketch"
+	"github.com/DataDog/sketches-go/ddsketch/mapping"
+	"github.com/DataDog/sketches-go/ddsketch/store"
 )
 
-// Speed counts durations in log-linear buckets: 16 in each doubling, from 1 us to 134 s. Bucket 0 is what took less,
-// the last what took longer. A quantile read from it is wrong by at most 1/16 of itself.
+// Speed counts durations in the buckets of a DDSketch, 16 in each doubling, from 1 us to 134 s. Bucket 0 is what took less,
+// the last what took longer. A quantile read from it is wrong by at most 1/32 of itself.
+//
+// The bucket is the library's, by its mapping; counting in an array of fixed length costs a seventh of the library's own store, and
+// arrays add up (docs/decisions/0002-sketches.md). Quantiles are the library's again.
 type Speed [speedBuckets]uint64
 
 const (
@@ -16,6 +23,17 @@ const (
 	speedTop     = int64(time.Microsecond) << speedOctaves
 )
 
+// speedMapping gives microseconds their index. It is not changed.
+var speedMapping = newSpeedMapping()
+
+func newSpeedMapping() *mapping.LinearlyInterpolatedMapping {
+	m, err := mapping.NewLinearlyInterpolatedMappingWithGamma(math.Exp2(1.0/speedSub), 0)
+	if err != nil {
+		panic(err) // gamma is a constant greater than 1
+	}
+	return m
+}
+
 // speedBucket is the bucket of a duration in nanoseconds.
 func speedBucket(ns int64) int {
 	if ns < int64(time.Microsecond) {
@@ -24,22 +42,17 @@ func speedBucket(ns int64) int {
 	if ns >= speedTop {
 		return speedBuckets - 1
 	}
-	u := uint64(ns) * speedSub / uint64(time.Microsecond) // sixteenths of a microsecond: 16 or more
-	octave := bits.Len64(u) - 5                           // u is in [16 << octave, 32 << octave)
-	return 1 + octave*speedSub + int(u>>octave) - speedSub
-}
-
-// speedFloor is the shortest duration of a bucket, in nanoseconds.
-func speedFloor(bucket int) float64 {
-	if bucket == 0 {
-		return 0
-	}
-	octave, sub := (bucket-1)/speedSub, (bucket-1)%speedSub
-	return float64(uint64(speedSub+sub)<<octave) / speedSub * float64(time.Microsecond)
+	return 1 + min(max(speedMapping.Index(float64(ns)/1e3), 0), speedOctaves*speedSub-1)
 }
 
 // Add counts one duration.
 func (s *Speed) Add(d time.Duration) { s[speedBucket(int64(d))]++ }
+
+func (s *Speed) addStep(step *speedStep) {
+	for i, n := range &step.counts {
+		s[i] += uint64(n)
+	}
+}
 
 // Count is how many durations were added.
 func (s *Speed) Count() uint64 {
@@ -50,29 +63,27 @@ func (s *Speed) Count() uint64 {
 	return n
 }
 
-// Quantile is the duration that the share p of all did not exceed; 0 and false when nothing was added.
-func (s *Speed) Quantile(p float64) (time.Duration, bool) {
-	total := s.Count()
-	if total == 0 {
-		return 0, false
-	}
-	rank := p * float64(total)
-	seen := 0.0
-	for i, c := range s {
-		if c == 0 {
-			continue
+// Quantiles are the durations that the shares p of all did not exceed; false when nothing was added.
+func (s *Speed) Quantiles(p ...float64) ([]time.Duration, bool) {
+	counts := store.NewDenseStore()
+	for i, n := range s {
+		if n > 0 && i > 0 {
+			counts.AddWithCount(i-1, float64(n))
 		}
-		if seen+float64(c) >= rank {
-			low := speedFloor(i)
-			high := low
-			if i < speedBuckets-1 {
-				high = speedFloor(i + 1)
-			}
-			return time.Duration(low + (high-low)*(rank-seen)/float64(c)), true
-		}
-		seen += float64(c)
 	}
-	return time.Duration(speedTop), true
+	sketch := ddsketch.NewDDSketch(speedMapping, counts, store.NewDenseStore())
+	if s[0] > 0 {
+		sketch.AddWithCount(0, float64(s[0])) // zero and a positive count are always taken
+	}
+	values, err := sketch.GetValuesAtQuantiles(p)
+	if err != nil {
+		return make([]time.Duration, len(p)), false // empty
+	}
+	all := make([]time.Duration, len(p))
+	for i, v := range values {
+		all[i] = time.Duration(v * 1e3)
+	}
+	return all, true
 }
 
 // Bound is an upper limit of the classic histogram: how many durations were at most Seconds long.
@@ -86,11 +97,12 @@ type Bound struct {
 func (s *Speed) Bounds() []Bound {
 	bounds := make([]Bound, 0, 2*speedOctaves)
 	seen := s[0]
-	for i := 1; i < speedBuckets; i++ {
-		if (i-1)%(speedSub/2) == 0 {
-			bounds = append(bounds, Bound{Seconds: speedFloor(i) / 1e9, Count: seen})
+	for i := range speedOctaves * speedSub {
+		if i%(speedSub/2) == 0 {
+			octave, half := i/speedSub, i%speedSub
+			bounds = append(bounds, Bound{Seconds: float64(uint64(speedSub+half)<<octave) / speedSub / 1e6, Count: seen})
 		}
-		seen += s[i]
+		seen += s[i+1]
 	}
 	return bounds
 }

@@ -7,19 +7,24 @@ const Zones = 1000
 // maxZoneID bounds the index from the numbers of event.Names to slots: 4 MiB at most.
 const maxZoneID = 2 << 20
 
-// zoneSlots gives zones their slots and keeps the last hour of each in steps of ten seconds.
+// zoneSlots gives zones their slots.
 type zoneSlots struct {
-	index []uint16 // by number of the zone; 0 is not seen yet, or other
-	ids   []uint32 // by slot; ids[0] is "other"
-	hours []*zoneHour
+	index    []uint16        // by number of the zone; 0 is not seen yet, or other
+	ids      []uint32        // by slot; ids[0] is "other"
+	distinct []*zoneDistinct // by slot
 }
 
 const (
-	zoneStep  = 10 // seconds
-	zoneSteps = 3600 / zoneStep
+	zoneStep      = 10 // seconds
+	zoneSteps     = 3600 / zoneStep
+	zoneSpeedStep = 300
 )
 
-type zoneHour [zoneSteps]zoneCell
+// zoneHour is the last hour of a zone at one source: counts in steps of ten seconds, 9 kB, speed in steps of five minutes, up to 23 kB.
+type zoneHour struct {
+	counts [zoneSteps]zoneCell
+	speed  [3600 / zoneSpeedStep]*speedStep
+}
 
 type zoneCell struct {
 	step     uint32 // Unix time / zoneStep
@@ -53,12 +58,30 @@ func (z *zoneSlots) give(id uint32) int {
 	return slot
 }
 
-func (z *zoneSlots) add(slot int, sec int64, o Outcome, rcode int) {
-	if slot >= len(z.hours) || z.hours[slot] == nil {
-		z.openHour(slot)
+// slot is the first slot of a name that fits; 0 is none.
+func (z *zoneSlots) slot(fits func(slot int) bool) int {
+	for slot := 1; slot < len(z.ids); slot++ {
+		if fits(slot) {
+			return slot
+		}
 	}
+	return 0
+}
+
+// zone is the hour of a zone at a source.
+func (s *source) zone(slot int) *zoneHour {
+	if slot >= len(s.zones) || s.zones[slot] == nil {
+		for slot >= len(s.zones) {
+			s.zones = append(s.zones, nil)
+		}
+		s.zones[slot] = new(zoneHour)
+	}
+	return s.zones[slot]
+}
+
+func (h *zoneHour) add(sec int64, o Outcome, rcode int) {
 	step := uint32(sec / zoneStep)
-	c := &z.hours[slot][step%zoneSteps]
+	c := &h.counts[step%zoneSteps]
 	if c.step != step {
 		*c = zoneCell{step: step}
 	}
@@ -68,9 +91,15 @@ func (z *zoneSlots) add(slot int, sec int64, o Outcome, rcode int) {
 	}
 }
 
-func (z *zoneSlots) openHour(slot int) {
-	for slot >= len(z.hours) {
-		z.hours = append(z.hours, nil)
+// speedAt is the step of speed that a second is in.
+func (h *zoneHour) speedAt(second int64) *speedStep {
+	at := second / zoneSpeedStep
+	s := h.speed[at%int64(len(h.speed))]
+	if s == nil {
+		s = &speedStep{at: at}
+		h.speed[at%int64(len(h.speed))] = s
+	} else if s.at != at {
+		*s = speedStep{at: at}
 	}
-	z.hours[slot] = new(zoneHour)
+	return s
 }

@@ -34,6 +34,9 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	queriesDesc  = desc("anyu_queries_total", "Questions observed.", "source", "node", "zone", "transport", "type", "rcode")
 	outcomesDesc = desc("anyu_outcomes_total", "Questions observed by what they mean for the success rate: success / (success + failure).", "source", "node", "zone", "outcome")
+	serverDesc   = desc("anyu_server_outcomes_total", "Questions observed by the address that was asked; beyond 256 addresses \"other\".", "source", "node", "server", "outcome")
+	clientsDesc  = desc("anyu_distinct_clients", "Different clients in the last hour, about: standard error 1.6 %.", "source", "node")
+	namesDesc    = desc("anyu_distinct_names", "Different names in the last hour, about: standard error 1.6 %.", "source", "node")
 	answerDesc   = desc("anyu_answer_seconds", "Time from the question's arrival to the finished reply.", "source", "node", "transport")
 	droppedDesc  = desc("anyu_dropped_total", "Observations, log rows and messages given up so that answers need not wait.", "where")
 	findingsDesc = desc("anyu_findings_total", "Findings opened.", "kind")
@@ -51,7 +54,7 @@ var (
 
 // Describe and Collect make Figures a prometheus.Collector.
 func (f *Figures) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queriesDesc, outcomesDesc, answerDesc, droppedDesc, findingsDesc, rowsDesc, cpuDesc, cpuTimeDesc,
+	for _, d := range []*prometheus.Desc{queriesDesc, outcomesDesc, serverDesc, clientsDesc, namesDesc, answerDesc, droppedDesc, findingsDesc, rowsDesc, cpuDesc, cpuTimeDesc,
 		hostCPUDesc, residentDesc, heapDesc, ringDesc, connsDesc, startDesc, buildDesc} {
 		out <- d
 	}
@@ -60,6 +63,7 @@ func (f *Figures) Describe(out chan<- *prometheus.Desc) {
 // Collect sends the figures of now.
 func (f *Figures) Collect(out chan<- prometheus.Metric) {
 	f.collectTotals(out)
+	f.collectSources(out)
 	f.collectSpeed(out)
 	f.collectLoad(out)
 	count := func(d *prometheus.Desc, all func() []Count) {
@@ -95,6 +99,36 @@ func (f *Figures) collectTotals(out chan<- prometheus.Metric) {
 	}
 	for k, n := range results {
 		out <- prometheus.MustNewConstMetric(outcomesDesc, prometheus.CounterValue, float64(n), k.source, k.node, k.zone, k.Outcome.String())
+	}
+}
+
+// collectSources sends what is known of each source and of the addresses that were asked.
+func (f *Figures) collectSources(out chan<- prometheus.Metric) {
+	type server struct {
+		source, node, address string
+		gauge.Outcome
+	}
+	servers := map[server]uint64{} // two sources of one name are one
+	for _, s := range f.Gauge.Servers() {
+		for o, n := range s.Outcomes {
+			if n > 0 {
+				servers[server{s.Source, s.Node, s.Address, gauge.Outcome(o)}] += n
+			}
+		}
+	}
+	for k, n := range servers {
+		out <- prometheus.MustNewConstMetric(serverDesc, prometheus.CounterValue, float64(n), k.source, k.node, k.address, k.Outcome.String())
+	}
+	type named struct{ name, node string }
+	sets := map[named]gauge.Set{}
+	for _, s := range f.Gauge.Sources() {
+		sets[named{s.Name, s.Node}] |= gauge.Only(s.ID)
+	}
+	now := time.Now()
+	for k, of := range sets {
+		d := f.Gauge.Distinct(of, now, gauge.Hour)
+		out <- prometheus.MustNewConstMetric(clientsDesc, prometheus.GaugeValue, float64(d.Clients), k.name, k.node)
+		out <- prometheus.MustNewConstMetric(namesDesc, prometheus.GaugeValue, float64(d.Names), k.name, k.node)
 	}
 }
 

@@ -3,6 +3,7 @@ package history_test
 import (
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +30,8 @@ anyu_build_info go version
 anyu_connections node
 anyu_cpu_ratio node
 anyu_cpu_seconds_total node
+anyu_distinct_clients node source
+anyu_distinct_names node source
 anyu_dropped_total where
 anyu_findings_total kind
 anyu_host_cpu_ratio node
@@ -38,6 +41,7 @@ anyu_memory_resident_bytes node
 anyu_outcomes_total node outcome source zone
 anyu_queries_total node rcode source transport type zone
 anyu_ring_used_ratio node
+anyu_server_outcomes_total node outcome server source
 anyu_start_timestamp_seconds node
 `
 
@@ -45,7 +49,7 @@ anyu_start_timestamp_seconds node
 func world(t *testing.T) (*gauge.Gauge, *prometheus.Registry, func(now time.Time, n int)) {
 	t.Helper()
 	names := event.NewNames()
-	g := gauge.New(names, "n1")
+	g := gauge.New(names, "n1", maphash.MakeSeed())
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(&history.Figures{
 		Gauge: g, Node: "n1", Version: "test", Started: time.Now(),
@@ -61,7 +65,7 @@ func world(t *testing.T) (*gauge.Gauge, *prometheus.Registry, func(now time.Time
 		defer g.Unlock()
 		for range n {
 			g.Observe(&event.Query{
-				Has: event.HasTime | event.HasLatency | event.HasReply | event.HasZone, Zone: zone, Time: now.UnixNano(),
+				Has: event.HasTime | event.HasLatency | event.HasReply | event.HasZone | event.HasServer, Zone: zone, Time: now.UnixNano(),
 				Latency: 1_200_000, Clock: event.ClockSelf, Type: 28, Transport: event.TCP, ReplySize: 40, Reason: event.NoReason,
 			})
 		}
