@@ -146,6 +146,8 @@ type Log struct {
 	Space Size `yaml:"space"`
 	// Without names the columns that are not kept, of docs/formats/log.md: for example [client_port, answers]. Default [id]; [] keeps all.
 	Without []string `yaml:"without"`
+	// ClickHouse also keeps the log in a cluster.
+	ClickHouse ClickHouse `yaml:"clickhouse"`
 }
 
 // Figures are the four figures over time.
@@ -267,6 +269,7 @@ func (c *Config) Default() {
 	if c.Log.Without == nil {
 		c.Log.Without = []string{"id"}
 	}
+	c.Log.ClickHouse.setDefaults()
 	preset(&c.Figures.Days, 30)
 	for i := range c.Taps {
 		c.Taps[i].setDefaults(c)

@@ -17,5 +17,5 @@ func (l *Log) check() error {
 			return wrong("$.log.without", "%q is no column that can be left out: there are %s", name, strings.Join(LogColumns(), ", "))
 		}
 	}
-	return nil
+	return l.ClickHouse.check()
 }

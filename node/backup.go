@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"anyu/watch/store"
 )
 
 // Backup copies the state of a data folder into an empty or new folder: accounts, secrets, findings, journals, the query
@@ -54,6 +56,10 @@ func Restore(from, to string, progress func(name string, size int64)) (files int
 	files, size, err = copyTree(from, to, func(string) bool { return true }, progress)
 	if err != nil {
 		return files, size, err
+	}
+	// What the backup says was not sent to ClickHouse may have been since.
+	if err := store.Doubt(filepath.Join(to, storeDir)); err != nil {
+		return files, size, fmt.Errorf("restoring: %w", err)
 	}
 	// Opening it checks the format, and that nobody uses it.
 	d, err := OpenData(to)

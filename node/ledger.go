@@ -141,7 +141,7 @@ func (n *Node) recordRules(who string, old, now *config.Config) {
 	}
 }
 
-// segments keeps what becomes of segments of the query log; it implements trail.Witness.
+// segments keeps what becomes of segments of the query log, and tells the store; it implements trail.Witness.
 type segments struct{ n *Node }
 
 var _ trail.Witness = segments{}
@@ -150,6 +150,19 @@ var _ trail.Witness = segments{}
 const lateSegment = 25 * time.Hour
 
 func (s segments) Closed(name string, rows int64, from, to time.Time) error {
+	if err := s.closed(name, rows, from, to); err != nil {
+		return err
+	}
+	if s.n.store != nil {
+		s.n.store.Closed(name)
+	}
+	return nil
+}
+
+func (s segments) closed(name string, rows int64, from, to time.Time) error {
+	if s.n.book.ledger == nil {
+		return nil
+	}
 	<-s.n.book.adopted
 	sum, octets, err := ledger.SumFile(filepath.Join(s.n.data.Path(logDir), filepath.FromSlash(name)))
 	if err != nil {
@@ -161,6 +174,12 @@ func (s segments) Closed(name string, rows int64, from, to time.Time) error {
 }
 
 func (s segments) Removed(name, why string) error {
+	if s.n.store != nil {
+		s.n.store.Removed(name)
+	}
+	if s.n.book.ledger == nil {
+		return nil
+	}
 	<-s.n.book.adopted
 	subject := path.Join(logDir, name)
 	known, err := s.n.book.ledger.Segments()

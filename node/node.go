@@ -37,6 +37,7 @@ import (
 	"anyu/watch/gauge"
 	"anyu/watch/history"
 	"anyu/watch/load"
+	"anyu/watch/store"
 	"anyu/watch/tap/out"
 	"anyu/watch/trail"
 )
@@ -84,6 +85,7 @@ type Node struct {
 	findings *findings.Store
 	notify   []*notify.Receiver
 	trail    *trail.Trail
+	store    *store.Store // nil: the query log is on this machine only
 	book     keptBook
 	history  *history.Store
 	registry *prometheus.Registry
@@ -192,6 +194,9 @@ func (n *Node) start(ctx context.Context) (err error) {
 	}
 	n.reportLedger()
 	n.recordRules("start of anyu "+n.opts.Version, nil, c)
+	if err := n.openStore(); err != nil {
+		return err
+	}
 	n.openTrail()
 	meter := load.New(n.cpus, n.connections)
 	parts := watch.Parts{Gauge: n.gauge, Findings: n.findings, Load: func(now time.Time) gauge.Load { return n.measure(meter, now) }}
@@ -278,13 +283,9 @@ func (n *Node) workers() int {
 
 // openTrail opens the query log. Without it answers go on: a full disk is no reason to stop.
 func (n *Node) openTrail() {
-	var witness trail.Witness
-	if n.book.ledger != nil {
-		witness = segments{n}
-	}
 	t, err := trail.Open(trail.Options{
-		Witness: witness,
-		Dir:     n.data.Path(logDir), Node: n.conf().Node, Off: n.opts.NoQueryLog || !*n.conf().Log.Queries, Names: n.names, Source: n.gauge.Source,
+		Witness: segments{n}, Holds: n.held(), SealEvery: n.sealEvery(),
+		Dir: n.data.Path(logDir), Node: n.conf().Node, Off: n.opts.NoQueryLog || !*n.conf().Log.Queries, Names: n.names, Source: n.gauge.Source,
 		Findings: n.findings, Retain: time.Duration(n.conf().Log.Days) * 24 * time.Hour, MaxBytes: int64(n.conf().Log.Space), Without: n.conf().Log.Without, Logger: n.opts.Log,
 	})
 	if err != nil {
@@ -335,6 +336,7 @@ func (n *Node) stop() {
 			n.opts.Log.Error("closing the query log", "error", err)
 		}
 	}
+	n.closeStore()
 	n.closeFindings(ctx)
 	n.closeLedger()
 }
@@ -432,6 +434,9 @@ func (n *Node) openFigures() {
 		figures.Rows = n.trail.Kept
 	}
 	n.registry.MustRegister(figures, newTapFigures(n))
+	if n.store != nil {
+		n.registry.MustRegister(newStoreFigures(n.store))
+	}
 	if r := n.resolver(); r != nil {
 		n.registry.MustRegister(&resolverFigures{r, n.conf().Node})
 	}

@@ -12,6 +12,7 @@ import (
 	"anyu/dns/wire"
 	"anyu/watch/gauge"
 	"anyu/watch/history"
+	"anyu/watch/store"
 )
 
 // Status is the node in a few figures.
@@ -28,6 +29,7 @@ type Status struct {
 	LastWeek     *WeekState    `json:"last_week"` // the last hour beside the same hour last week; null: nothing is known of that
 	Dropped      uint64        `json:"dropped"`   // observations that found a ring or the log full; /metrics has every place
 	Sources      []SourceState `json:"sources"`   // the taps
+	Store        *store.Status `json:"store,omitempty"`
 }
 
 // Listening is one open door.
@@ -63,6 +65,10 @@ func (n *Node) Status() Status {
 		s.Dropped += n.trail.Dropped()
 	}
 	s.Sources = n.Sources()
+	if n.store != nil {
+		now := n.store.Status()
+		s.Store = &now
+	}
 	return s
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"anyu/node"
+	"anyu/watch/store"
 )
 
 // defaultData is where serve keeps its data when nobody says otherwise.
@@ -81,6 +82,7 @@ func show(command string, result json.RawMessage, std streams) int {
 		for i := range s.Sources {
 			showSource(w, &s.Sources[i])
 		}
+		showStore(w, s.Store)
 	case "zones":
 		var list []node.ZoneState
 		if err := json.Unmarshal(result, &list); err != nil {
@@ -147,6 +149,24 @@ func showSource(w io.Writer, s *node.SourceState) {
 	if s.Problem != "" {
 		fmt.Fprintf(w, "\t%s\n", s.Problem)
 	}
+}
+
+// showStore prints how far the log is in ClickHouse.
+func showStore(w io.Writer, s *store.Status) {
+	if s == nil {
+		return
+	}
+	for _, server := range s.Servers {
+		state := "not reached yet"
+		switch {
+		case server.Up:
+			state = "up"
+		case server.Tried:
+			state = "down: " + server.Error
+		}
+		fmt.Fprintf(w, "clickhouse %s\t%s\n", server.Address, state)
+	}
+	fmt.Fprintf(w, "sent to clickhouse\t%d rows; %d segments with %d octets wait, the first since %s; %d rows given up\n", s.Sent, s.Segments, s.Octets, moment(s.Since), s.Lost)
 }
 
 // moment prints a time in the reader's zone, "-" for none.

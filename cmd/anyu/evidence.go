@@ -37,7 +37,7 @@ const (
 )
 
 // exportTrace writes an evidence package: what was found, and the proof that the segments it was found in are those that the node closed.
-func exportTrace(ctx context.Context, t *traceFlags, log *trail.Trail, filter trail.Filter, book *ledger.Ledger, entry *ledger.Entry, std streams) int {
+func exportTrace(ctx context.Context, t *traceFlags, log searched, filter trail.Filter, book *ledger.Ledger, entry *ledger.Entry, std streams) int {
 	file, err := os.OpenFile(t.export, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
 	if err != nil {
 		return fail(std, fmt.Errorf("writing the evidence package: %w", err))
@@ -53,7 +53,7 @@ func exportTrace(ctx context.Context, t *traceFlags, log *trail.Trail, filter tr
 	return done
 }
 
-func writeEvidence(ctx context.Context, to io.Writer, t *traceFlags, log *trail.Trail, filter trail.Filter, book *ledger.Ledger, entry *ledger.Entry) (rows int, err error) {
+func writeEvidence(ctx context.Context, to io.Writer, t *traceFlags, log searched, filter trail.Filter, book *ledger.Ledger, entry *ledger.Entry) (rows int, err error) {
 	z := zip.NewWriter(to)
 	w, err := z.Create(rowsName)
 	if err != nil {

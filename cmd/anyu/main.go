@@ -41,6 +41,7 @@ func commands() []command {
 		{"restore", "DIR", "put a backup into an empty data folder", runRestore},
 		{"trace", "[flags]", "search the query log: rows, tops, evidence packages", runTrace},
 		{"ledger", "verify | checkpoint | list | prove ... | check FILE", "prove that what was kept is unaltered", runLedger},
+		{"clickhouse", "tables [--config FILE] [--create]", "tables of the query log in ClickHouse", runClickHouse},
 		{"lab", "replay FILE|DIR...", "run scenarios in a simulated Internet", runLab},
 		{"version", "", "print the version", runVersion},
 	}
@@ -70,7 +71,7 @@ func run(args []string, std streams) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "anyu 安域 runs, watches, defends, inspects and drills a domain name system.\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  anyu %-8s %-64s %s\n", c.name, c.usage, c.summary)
+		fmt.Fprintf(w, "  anyu %-10s %-64s %s\n", c.name, c.usage, c.summary)
 	}
 	fmt.Fprint(w, "\n`anyu COMMAND --help` lists the flags of a command.\n")
 }

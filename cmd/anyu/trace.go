@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +17,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"anyu/node"
 	"anyu/watch/ledger"
 	"anyu/watch/trail"
 )
@@ -30,12 +28,16 @@ const maxTops = 1_000_000
 type traceFlags struct {
 	data, name, client, kind, rcode, source, zone, nodeName, since, until string
 	top, reason, export                                                   string
+	config, store                                                         string
+	dataGiven                                                             bool
 	limit                                                                 int
 	asJSON                                                                bool
 }
 
 func (t *traceFlags) define(f *flag.FlagSet) {
 	f.StringVar(&t.data, "data", defaultData, "`DIR` of the data folder; its node may be running")
+	f.StringVar(&t.store, "store", "", "where to look: `segments` of the data folder, or clickhouse; default: segments, or what log.clickhouse.search of --config says")
+	f.StringVar(&t.config, "config", "", "configuration `FILE` that names the data folder and the ClickHouse servers")
 	f.StringVar(&t.name, "name", "", "`NAME`, or *.NAME for everything below it")
 	f.StringVar(&t.client, "client", "", "`PREFIX` or address of the client")
 	f.StringVar(&t.kind, "type", "", "`TYPE` of the question, for example AAAA")
@@ -72,10 +74,12 @@ func runTrace(args []string, std streams) int {
 	if err != nil {
 		return fail(std, err)
 	}
-	log, err := trail.Look(filepath.Join(t.data, node.LogDir))
+	f.Visit(func(f *flag.Flag) { t.dataGiven = t.dataGiven || f.Name == "data" })
+	log, end, err := t.where()
 	if err != nil {
-		return fail(std, fmt.Errorf("%w (is %s the data folder? name it with --data)", err, t.data))
+		return fail(std, err)
 	}
+	defer end()
 	book, err := ledger.Open(ledgerOf(t.data), hostName())
 	if err != nil {
 		return fail(std, err)
@@ -173,7 +177,7 @@ func columnOf(name string) (func(*trail.Row) string, error) {
 	return nil, fmt.Errorf("--top %s: there are client, name, type, rcode, source and node", name)
 }
 
-func rowsTrace(ctx context.Context, t *traceFlags, log *trail.Trail, filter trail.Filter, std streams) int {
+func rowsTrace(ctx context.Context, t *traceFlags, log searched, filter trail.Filter, std streams) int {
 	found, err := log.Rows(ctx, filter)
 	if err != nil {
 		return fail(std, err)
@@ -223,7 +227,18 @@ type topLine struct {
 	Last  time.Time `json:"last"`
 }
 
-func topTrace(ctx context.Context, t *traceFlags, log *trail.Trail, filter trail.Filter, column func(*trail.Row) string, std streams) int {
+func topTrace(ctx context.Context, t *traceFlags, log searched, filter trail.Filter, column func(*trail.Row) string, std streams) int {
+	if c, ok := log.(counter); ok {
+		top, rows, values, err := c.Top(ctx, filter, topColumns[t.top], t.limit)
+		if err != nil {
+			return fail(std, err)
+		}
+		lines := make([]*topLine, len(top))
+		for i, c := range top {
+			lines[i] = &topLine{c.Value, c.Count, c.First, c.Last}
+		}
+		return t.showTop(lines, rows, values, 0, std)
+	}
 	counts := map[string]*topLine{}
 	all, others := int64(0), int64(0)
 	_, err := log.Each(ctx, filter, func(r *trail.Row) error {
@@ -255,6 +270,11 @@ func topTrace(ctx context.Context, t *traceFlags, log *trail.Trail, filter trail
 		lines = append(lines, l)
 	}
 	slices.SortFunc(lines, func(a, b *topLine) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value)) })
+	return t.showTop(lines, all, int64(len(counts)), others, std)
+}
+
+// showTop prints the most frequent values.
+func (t *traceFlags) showTop(lines []*topLine, all, values, others int64, std streams) int {
 	w := tabwriter.NewWriter(std.out, 2, 0, 2, ' ', tabwriter.AlignRight)
 	out := json.NewEncoder(std.out)
 	for _, l := range lines[:min(t.limit, len(lines))] {
@@ -265,7 +285,7 @@ func topTrace(ctx context.Context, t *traceFlags, log *trail.Trail, filter trail
 		}
 	}
 	w.Flush()
-	fmt.Fprintf(std.err, "%d rows, %d different values", all, len(counts))
+	fmt.Fprintf(std.err, "%d rows, %d different values", all, values)
 	if others > 0 {
 		fmt.Fprintf(std.err, ", and %d rows of values that there was no room to count", others)
 	}

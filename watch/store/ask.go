@@ -80,9 +80,9 @@ func conditions(f trail.Filter) []string {
 	equal("rcode", f.Rcode)
 	if f.Client.IsValid() {
 		all = append(all, within(columnIP, f.Client), "client != ''")
-		if f.Client.Addr().Is6() { // whose 16 octets hold those of version 4, too
-			all = append(all, "NOT ("+within(columnIP, netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 0))+")")
-		}
+	}
+	if f.Answer.IsValid() {
+		all = append(all, "arrayExists(x -> "+within("x", f.Answer)+", "+columnAnswers+")")
 	}
 	return all
 }
@@ -94,7 +94,11 @@ func within(value string, p netip.Prefix) string {
 	if first == last {
 		return value + " = " + literal(first)
 	}
-	return value + " >= " + literal(first) + " AND " + value + " <= " + literal(last)
+	text := value + " >= " + literal(first) + " AND " + value + " <= " + literal(last)
+	if p.Addr().Is6() { // whose 16 octets hold those of version 4, too
+		text += " AND NOT (" + within(value, netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 0)) + ")"
+	}
+	return text
 }
 
 // where is the clause of a filter and of times, in us, [from, to).
@@ -223,4 +227,40 @@ func (s *Search) Each(ctx context.Context, filter trail.Filter, f func(*trail.Ro
 		err = fmt.Errorf("searching ClickHouse: %w", err)
 	}
 	return int(read.Load()), err
+}
+
+// Counted is one line of a count by value.
+type Counted struct {
+	Value       string
+	Count       int64
+	First, Last time.Time
+}
+
+// Top counts the rows that fit by the values of a column, in the cluster, and gives the most frequent ones, how many rows and how many different values there are.
+func (s *Search) Top(ctx context.Context, f trail.Filter, by string, limit int) (top []Counted, rows, values int64, err error) {
+	if !slices.ContainsFunc(s.all, func(c column) bool { return c.name == by && c.kind == "String" }) {
+		return nil, 0, 0, fmt.Errorf("counting in ClickHouse: there is no text in column %q", by)
+	}
+	from, to := bounds(f, time.Now())
+	clause := " FROM " + s.table + where(f, from, to)
+	var n, different uint64
+	if err := s.conn.QueryRow(ctx, "SELECT count(), uniqExact(`"+by+"`)"+clause).Scan(&n, &different); err != nil {
+		return nil, 0, 0, fmt.Errorf("counting in ClickHouse: %w", err)
+	}
+	list, err := s.conn.Query(ctx, fmt.Sprintf("SELECT `%s` AS value, count() AS n, min(time), max(time)%s GROUP BY value ORDER BY n DESC, value LIMIT %d", by, clause, limit))
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("counting in ClickHouse: %w", err)
+	}
+	defer list.Close()
+	for list.Next() {
+		var c Counted
+		var count uint64
+		var first, last int64
+		if err := list.Scan(&c.Value, &count, &first, &last); err != nil {
+			return nil, 0, 0, fmt.Errorf("counting in ClickHouse: %w", err)
+		}
+		c.Count, c.First, c.Last = int64(count), time.UnixMicro(first).UTC(), time.UnixMicro(last).UTC()
+		top = append(top, c)
+	}
+	return top, int64(n), int64(different), list.Err()
 }

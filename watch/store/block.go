@@ -30,6 +30,15 @@ func values(c column, rows []trail.Row, segment string, first int64) any {
 			numbers[i] = uint32(first) + uint32(i)
 		}
 		return numbers
+	case c.name == columnAnswers:
+		lists := make([][]string, len(rows))
+		for i := range rows {
+			for _, text := range rows[i].AnswerIPs {
+				ip := octets(text)
+				lists[i] = append(lists[i], string(ip[:]))
+			}
+		}
+		return lists
 	}
 	texts := make([]string, len(rows))
 	for i := range rows {

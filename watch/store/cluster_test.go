@@ -2,114 +2,17 @@ package store_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
+	"anyu/dns/wire"
 	"anyu/event"
 	"anyu/watch/store"
 	"anyu/watch/trail"
 )
-
-// shards are real ClickHouse servers on loopback that form a cluster named "anyu".
-type shards struct {
-	dir       string
-	addresses []string
-	running   []*exec.Cmd
-}
-
-func startShards(t *testing.T, n int) *shards {
-	t.Helper()
-	path, err := exec.LookPath("clickhouse-server")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("clickhouse-server is not installed: .ci/run should have installed it")
-		}
-		t.Skip("clickhouse-server is not installed (apt-get install clickhouse-server): the store is not tested against a real one")
-	}
-	s := &shards{dir: t.TempDir(), running: make([]*exec.Cmd, n)}
-	remote := ""
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // all are taken before one is given back
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		s.addresses = append(s.addresses, l.Addr().String())
-		remote += "<shard><replica><host>127.0.0.1</host><port>" + port + "</port></replica></shard>"
-	}
-	for i := range n {
-		_, port, _ := net.SplitHostPort(s.addresses[i])
-		dir := s.folder(i)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		// A zone of time that is not UTC: days are UTC's all the same.
-		write(t, filepath.Join(dir, "config.xml"), `<yandex><logger><level>warning</level><log>`+dir+`/log</log><errorlog>`+dir+`/err</errorlog></logger>
-<tcp_port>`+port+`</tcp_port><listen_host>127.0.0.1</listen_host><mark_cache_size>67108864</mark_cache_size><timezone>Asia/Shanghai</timezone>
-<path>`+dir+`/data/</path><tmp_path>`+dir+`/tmp/</tmp_path><users_config>`+dir+`/users.xml</users_config>
-<default_profile>default</default_profile><default_database>default</default_database>
-<remote_servers><anyu>`+remote+`</anyu></remote_servers></yandex>`)
-		write(t, filepath.Join(dir, "users.xml"), `<yandex><profiles><default><max_memory_usage>2000000000</max_memory_usage></default></profiles>
-<users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default></users>
-<quotas><default><interval><duration>3600</duration><queries>0</queries><errors>0</errors><result_rows>0</result_rows><read_rows>0</read_rows><execution_time>0</execution_time></interval></default></quotas></yandex>`)
-	}
-	t.Cleanup(func() {
-		for i := range s.running {
-			s.kill(i)
-		}
-	})
-	_ = path
-	return s
-}
-
-func (s *shards) folder(i int) string { return filepath.Join(s.dir, fmt.Sprint("shard", i)) }
-
-// start starts one and waits until it answers.
-func (s *shards) start(t *testing.T, i int) {
-	t.Helper()
-	cmd := exec.Command("clickhouse-server", "--config-file="+filepath.Join(s.folder(i), "config.xml"))
-	cmd.Dir = s.folder(i)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s.running[i] = cmd
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		c, err := net.Dial("tcp", s.addresses[i])
-		if err == nil {
-			c.Close()
-			return
-		}
-		if time.Now().After(end) {
-			log, _ := os.ReadFile(filepath.Join(s.folder(i), "err"))
-			t.Fatalf("clickhouse-server does not listen: %v\n%s", err, log)
-		}
-	}
-}
-
-// kill ends one as a power failure would.
-func (s *shards) kill(i int) {
-	if s.running[i] != nil {
-		s.running[i].Process.Kill()
-		s.running[i].Wait()
-		s.running[i] = nil
-	}
-}
-
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // noted is a sink that remembers.
 type noted struct {
@@ -118,18 +21,6 @@ type noted struct {
 }
 
 func (n *noted) Report(f event.Finding) { n.mu.Lock(); n.all = append(n.all, f); n.mu.Unlock() }
-
-// last tells how a kind of finding stands; nil: never reported open.
-func (n *noted) last(kind string) (f *event.Finding) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for i := range n.all {
-		if n.all[i].Kind == kind && (n.all[i].Open() || f != nil) {
-			f = &n.all[i]
-		}
-	}
-	return f
-}
 
 // forward tells a store of segments, as node does.
 type forward struct{ to func() *store.Store }
@@ -171,8 +62,31 @@ func question(names *event.Names, at time.Time, n int) *event.Query {
 		q.Has &^= event.HasQuery
 	case 5:
 		q.ReplySize = 0
+	case 6, 7:
+		q.Reply = answer(q, netip.AddrFrom4([4]byte{203, 0, 113, byte(n % 200)}))
+	case 8:
+		q.Reply = answer(q, netip.MustParseAddr(fmt.Sprintf("2001:db8:7::%x", n%9)))
+	case 9:
+		q.Has |= event.HasUpstream | event.HasAsked | event.HasSubnet | event.HasPolicy | event.HasServer
+		q.Upstream, q.UpstreamPort, q.Asked, q.AskedTime = client, 53, 2, 5000
+		q.Subnet, q.SubnetBits, q.Server, q.ServerPort = client, 24, client, 853
 	}
 	return q
+}
+
+// answer is a reply with an alias and an address.
+func answer(q *event.Query, addr netip.Addr) []byte {
+	target := wire.Name("\x03www\x07example\x03net\x00")
+	var b wire.Builder
+	b.Reset(make([]byte, 512))
+	b.Question(wire.Name(q.Name), wire.Type(q.Type), wire.ClassIN)
+	b.RR(wire.Answers, wire.Name(q.Name), wire.TypeCNAME, wire.ClassIN, 300, target)
+	kind := wire.TypeA
+	if addr.Is6() {
+		kind = wire.TypeAAAA
+	}
+	b.RR(wire.Answers, target, kind, wire.ClassIN, 60, addr.AsSlice())
+	return b.Finish(7, 0x8180)
 }
 
 func open(t *testing.T, opts store.Options) *store.Store {
@@ -198,24 +112,13 @@ func drained(t *testing.T, s *store.Store, patience time.Duration) {
 	}
 }
 
-var errStop = errors.New("stop")
-
 func count(t *testing.T, s *store.Search) (n int) {
 	t.Helper()
-	seen := map[string]bool{}
-	if _, err := s.Each(context.Background(), trail.Filter{}, func(r *trail.Row) error {
+	if _, err := s.Each(context.Background(), trail.Filter{}, func(*trail.Row) error {
 		n++
-		seen[fmt.Sprint(r.Time, r.Client, r.Name, r.Segment, *orZero(r.Latency))] = true
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
 	return n
-}
-
-func orZero(p *int64) *int64 {
-	if p == nil {
-		return new(int64)
-	}
-	return p
 }

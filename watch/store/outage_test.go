@@ -9,17 +9,18 @@ import (
 
 	"anyu/event"
 	"anyu/watch/store"
+	"anyu/watch/store/storetest"
 	"anyu/watch/trail"
 )
 
 // ClickHouse is killed and away while the log goes on at 50,000 rows a second: the log waits for nothing, and every row is there once in the end.
 // What an hour of it would be is that rate and the octets of a row, which are in the log of this test; nothing depends on how long it takes.
 func TestStore_losesNothingWhileTheClusterIsDown(t *testing.T) {
-	cluster := startShards(t, 2)
-	cluster.start(t, 0)
-	cluster.start(t, 1)
+	cluster := storetest.New(t, 2)
+	cluster.Start(t, 0)
+	cluster.Start(t, 1)
 	dir, names, found := t.TempDir(), event.NewNames(), &noted{}
-	opts := store.Options{Dir: filepath.Join(dir, "store"), Log: filepath.Join(dir, "log"), Node: "n1", Addresses: cluster.addresses, Tables: tables, Findings: found, Spool: 1 << 40}
+	opts := store.Options{Dir: filepath.Join(dir, "store"), Log: filepath.Join(dir, "log"), Node: "n1", Addresses: cluster.Addresses, Tables: tables, Findings: found, Spool: 1 << 40}
 	var current atomic.Pointer[store.Store]
 	log, err := trail.Open(trail.Options{Dir: opts.Log, Node: "n1", Names: names, Findings: found, SegmentRows: 50_000, Witness: forward{current.Load},
 		Holds: func(path string) bool { return current.Load().Holds(path) }})
@@ -42,9 +43,9 @@ func TestStore_losesNothingWhileTheClusterIsDown(t *testing.T) {
 	}
 	load(4)
 	before := current.Load().Status()
-	cluster.kill(0)
+	cluster.Kill(0)
 	load(3) // one shard is gone
-	cluster.kill(1)
+	cluster.Kill(1)
 	load(6) // both are
 	during := current.Load().Status()
 	if during.Segments == 0 || during.Octets == 0 || during.Since.IsZero() {
@@ -60,15 +61,15 @@ func TestStore_losesNothingWhileTheClusterIsDown(t *testing.T) {
 	current.Store(open(t, opts))
 	load(1)
 	back := time.Now()
-	cluster.start(t, 0)
+	cluster.Start(t, 0)
 	load(2)
-	cluster.start(t, 1)
+	cluster.Start(t, 1)
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
 	drained(t, current.Load(), 2*time.Minute)
 	took := time.Since(back)
-	search, err := store.NewSearch(cluster.addresses, tables, store.Access{})
+	search, err := store.NewSearch(cluster.Addresses, tables, store.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"anyu/event"
 	"anyu/watch/store"
+	"anyu/watch/store/storetest"
 	"anyu/watch/trail"
 )
 
@@ -19,9 +20,9 @@ var tables = store.Tables{Database: "anyu", Table: "queries", Cluster: "anyu"}
 
 // The same questions give the same rows from segments and from two shards behind a Distributed table.
 func TestSearch_answersAsSegmentsDo(t *testing.T) {
-	cluster := startShards(t, 2)
-	cluster.start(t, 0)
-	cluster.start(t, 1)
+	cluster := storetest.New(t, 2)
+	cluster.Start(t, 0)
+	cluster.Start(t, 1)
 	dir, names, found := t.TempDir(), event.NewNames(), &noted{}
 	opts := trail.Options{Dir: filepath.Join(dir, "log"), Node: "n1", Names: names, Findings: found, SyncEvery: 5 * time.Millisecond, SegmentRows: 2000}
 	log, err := trail.Open(opts)
@@ -40,7 +41,7 @@ func TestSearch_answersAsSegmentsDo(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, store.Options{Dir: filepath.Join(dir, "store"), Log: opts.Dir, Node: "n1", Addresses: cluster.addresses, Tables: tables, Findings: found, Batch: 700})
+	s := open(t, store.Options{Dir: filepath.Join(dir, "store"), Log: opts.Dir, Node: "n1", Addresses: cluster.Addresses, Tables: tables, Findings: found, Batch: 700})
 	defer s.Close()
 	drained(t, s, time.Minute)
 	if st := s.Status(); st.Sent != rows || st.Lost != 0 {
@@ -50,13 +51,13 @@ func TestSearch_answersAsSegmentsDo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	search, err := store.NewSearch(cluster.addresses, tables, store.Access{})
+	search, err := store.NewSearch(cluster.Addresses, tables, store.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer search.Close()
-	for i := range cluster.addresses { // both have some
-		one, err := store.NewSearch(cluster.addresses[i:i+1], store.Tables{Database: "anyu", Table: "queries_local"}, store.Access{})
+	for i := range cluster.Addresses { // both have some
+		one, err := store.NewSearch(cluster.Addresses[i:i+1], store.Tables{Database: "anyu", Table: "queries_local"}, store.Access{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,6 +73,7 @@ func TestSearch_answersAsSegmentsDo(t *testing.T) {
 		{Name: "n0123.example.org"}, {Name: "N0123.EXAMPLE.ORG."}, {Name: "nothere.example.org"}, {Name: "*.example.net", Limit: 1000}, {Name: "*.org", Limit: 5}, {Name: "*.xample.org"},
 		{Name: "*.n0123.example.org"}, {Name: "*."}, {Name: `a\.'\\b.example.net`},
 		{Client: prefix("192.0.2.0/24"), Limit: 10000}, {Client: prefix("192.0.0.0/23"), Limit: 10000}, {Client: prefix("192.0.1.77/32")}, {Client: prefix("2001:db8:1::/48")}, {Client: prefix("::/0")}, {Client: prefix("0.0.0.0/0")},
+		{Answer: prefix("203.0.113.0/25"), Limit: 1000}, {Answer: prefix("203.0.113.56/32")}, {Answer: prefix("2001:db8:7::/48")}, {Answer: prefix("::/0"), Limit: 1000}, {Answer: prefix("198.51.100.0/24")},
 		{Rcode: "NXDOMAIN"}, {Rcode: "none"}, {Type: "AAAA"}, {Type: "A"}, {Zone: "example.org."}, {Zone: "other."}, {Source: "self"}, {Source: "'; DROP TABLE x"}, {Node: "n1"}, {Node: "n2"},
 		{From: at(5000), To: at(5200), Limit: 1000}, {To: at(1000)}, {From: at(19000), Limit: 50},
 	} {

@@ -12,9 +12,10 @@ import (
 
 // A table has the columns of trail.Row, by its tags, and these of our own.
 const (
-	columnIP      = "client_ip" // the client's 16 octets, so that prefixes are ranges; zeros where it is unknown or a pseudonym
-	columnKey     = "name_key"  // the name's labels backwards, so that what is below a name lies together
-	columnSegment = "segment"   // that the row was in: with row its identity, and the way to its proof in the ledger
+	columnIP      = "client_ip"     // the client's 16 octets, so that prefixes are ranges; zeros where it is unknown or a pseudonym
+	columnAnswers = "answer_octets" // the same of answer_ips
+	columnKey     = "name_key"      // the name's labels backwards, so that what is below a name lies together
+	columnSegment = "segment"       // that the row was in: with row its identity, and the way to its proof in the ledger
 	columnRow     = "row"
 )
 
@@ -35,7 +36,7 @@ func columns() ([]column, error) {
 		}
 		all = append(all, column{c.Name, kind, c.Field})
 	}
-	return append(all, column{columnIP, "FixedString(16)", -1}, column{columnKey, "String", -1}, column{columnSegment, "String", -1}, column{columnRow, "UInt32", -1}), nil
+	return append(all, column{columnIP, "FixedString(16)", -1}, column{columnAnswers, "Array(FixedString(16))", -1}, column{columnKey, "String", -1}, column{columnSegment, "String", -1}, column{columnRow, "UInt32", -1}), nil
 }
 
 // kindOf is the type of a column. All of them are in ClickHouse since 2018, so that Debian's server takes the same tables as a current one.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ const (
 	retryLast  = 30 * time.Second
 	// tellAfter is how long a server must fail before a finding says so: a restart of it is none.
 	tellAfter = 15 * time.Second
+	// lookEvery is how often a server is looked for that there is nothing to send to.
+	lookEvery = time.Minute
 	// cleanEvery is how often days that are too old are looked for.
 	cleanEvery = time.Hour
 	// settleTime is how long a server may need to end an insertion whose connection broke, before it is asked what it has.
@@ -48,7 +51,7 @@ func (w *worker) stir() {
 
 func (w *worker) run(ctx context.Context) {
 	retry := retryFirst
-	idle := time.NewTicker(time.Minute)
+	idle := time.NewTicker(lookEvery / w.store.opts.faster)
 	defer idle.Stop()
 	for ctx.Err() == nil {
 		g := w.store.take(w)
@@ -70,7 +73,7 @@ func (w *worker) run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(retry):
+		case <-time.After(retry / w.store.opts.faster):
 			retry = min(2*retry, retryLast)
 		}
 	}
@@ -121,14 +124,22 @@ func (w *worker) send(ctx context.Context, g *segment) error {
 			return err
 		}
 		from, to := span(rows)
-		if err := w.store.note(g, step{Segment: g.Segment, Rows: g.Rows, End: g.Rows + int64(len(rows)), From: from, To: to, Server: w.address}); err != nil {
+		next := step{Segment: g.Segment, Rows: g.Rows, End: g.Rows + int64(len(rows)), From: from, To: to, Server: w.address}
+		var has map[int64]bool
+		if g.ask {
+			var err error
+			if has, err = w.to.present(ctx, next, true); err != nil {
+				return &serverError{err}
+			}
+		}
+		if err := w.store.note(g, next); err != nil {
 			return err
 		}
-		if err := w.to.insert(ctx, rows, g.Segment, g.Rows); err != nil {
-			return &serverError{err}
+		sent, err := w.insert(ctx, g, rows, has)
+		if err == nil {
+			w.store.took(g, g.End, sent)
 		}
-		w.store.took(g, g.End, len(rows))
-		return nil
+		return err
 	})
 	if err != nil {
 		return err
@@ -136,40 +147,48 @@ func (w *worker) send(ctx context.Context, g *segment) error {
 	return w.store.note(g, step{Segment: g.Segment, Rows: g.Rows, Done: true})
 }
 
+// insert sends the rows of a block that are not there. Where some are, which only happens after a failure, each run of the others is a block.
+func (w *worker) insert(ctx context.Context, g *segment, rows []trail.Row, has map[int64]bool) (sent int, err error) {
+	for i := 0; i < len(rows); {
+		if has[g.Rows+int64(i)] {
+			i++
+			continue
+		}
+		end := i
+		for end < len(rows) && !has[g.Rows+int64(end)] {
+			end++
+		}
+		if err := w.to.insert(ctx, rows[i:end], g.Segment, g.Rows+int64(i)); err != nil {
+			return sent, &serverError{err}
+		}
+		sent += end - i
+		i = end
+	}
+	return sent, nil
+}
+
+// errEnough ends the reading of a segment.
+var errEnough = errors.New("enough")
+
 // clear finds out what became of a block that was being sent when the connection broke or the process died, and sends what is missing of it.
 func (w *worker) clear(ctx context.Context, g *segment) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(settleTime):
+	case <-time.After(settleTime / w.store.opts.faster):
 	}
-	has, err := w.to.present(ctx, g.Segment, g.Rows, g.End, g.From, g.To)
+	has, err := w.to.present(ctx, g.step, false)
 	if err != nil {
 		return &serverError{err}
 	}
-	size := int(g.End - g.Rows)
-	enough := errors.New("enough")
-	err = trail.EachBlock(w.store.file(g.Segment), g.Rows, size, func(rows []trail.Row) error {
-		for i := 0; i < len(rows); {
-			if has[g.Rows+int64(i)] {
-				i++
-				continue
-			}
-			end := i
-			for end < len(rows) && !has[g.Rows+int64(end)] {
-				end++
-			}
-			if err := w.to.insert(ctx, rows[i:end], g.Segment, g.Rows+int64(i)); err != nil {
-				return &serverError{err}
-			}
-			i = end
-		}
-		return enough
+	err = trail.EachBlock(w.store.file(g.Segment), g.Rows, int(g.End-g.Rows), func(rows []trail.Row) error {
+		_, err := w.insert(ctx, g, rows, has)
+		return cmp.Or(err, errEnough)
 	})
-	if err != nil && err != enough {
+	if err != errEnough {
 		return err
 	}
-	w.store.took(g, g.End, size)
+	w.store.took(g, g.End, int(g.End-g.Rows))
 	return nil
 }
 
@@ -191,7 +210,7 @@ func (w *worker) settle(err error, now time.Time) {
 	if w.trouble = err; err != nil && before == nil {
 		w.since = now
 	}
-	tell := err != nil && !w.told && now.Sub(w.since) >= tellAfter
+	tell := err != nil && !w.told && now.Sub(w.since) >= tellAfter/s.opts.faster
 	end := err == nil && (w.told || first) // one of the run before may be open
 	w.told = (w.told || tell) && err != nil
 	octets := s.octets
@@ -283,6 +302,7 @@ func (s *Store) note(g *segment, next step) error {
 	g.step = next
 	if next.Done {
 		s.leave(g)
+		s.trust()
 	}
 	return nil
 }
@@ -304,6 +324,7 @@ func (s *Store) skip(g *segment, why error) {
 	s.mu.Lock()
 	g.Done = true
 	s.leave(g)
+	s.trust()
 	err := s.journal.write(&g.step, false)
 	s.mu.Unlock()
 	s.opts.Logger.Error("a segment is not in the store: it cannot be read", "segment", g.Segment, "error", errors.Join(why, err))

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"anyu/event"
@@ -24,6 +23,7 @@ type pretended struct {
 	fail   func(block int) (before, after error) // the rows are there after the second, not after the first
 	gone   error
 	asked  int
+	other  *pretended // of the same cluster
 }
 
 func (p *pretended) prepare(context.Context) error { p.mu.Lock(); defer p.mu.Unlock(); return p.gone }
@@ -45,13 +45,13 @@ func (p *pretended) insert(_ context.Context, rows []trail.Row, segment string, 
 	return after
 }
 
-func (p *pretended) present(_ context.Context, segment string, first, end, _, _ int64) (map[int64]bool, error) {
+func (p *pretended) present(_ context.Context, block step, anywhere bool) (map[int64]bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked++
 	has := map[int64]bool{}
-	for n := first; n < end; n++ {
-		if p.rows[fmt.Sprint(segment, " ", n)] > 0 {
+	for n := block.Rows; n < block.End; n++ {
+		if p.rows[fmt.Sprint(block.Segment, " ", n)] > 0 || anywhere && p.other != nil && p.other.rows[fmt.Sprint(block.Segment, " ", n)] > 0 {
 			has[n] = true
 		}
 	}
@@ -117,7 +117,7 @@ func segmentsOf(t *testing.T, dir string, rows int) {
 // pretend opens a store with pretended servers.
 func pretend(t *testing.T, dir string, found *sink, spool int64, all map[string]*pretended) *Store {
 	t.Helper()
-	opts := Options{Dir: filepath.Join(dir, "store"), Log: filepath.Join(dir, "log"), Node: "n1", Tables: Tables{Database: "d", Table: "q"}, Findings: found, Batch: 300, Spool: spool}
+	opts := Options{Dir: filepath.Join(dir, "store"), Log: filepath.Join(dir, "log"), Node: "n1", Tables: Tables{Database: "d", Table: "q"}, Findings: found, Batch: 300, Spool: spool, faster: 1000}
 	for address := range all {
 		opts.Addresses = append(opts.Addresses, address)
 	}
@@ -131,11 +131,11 @@ func pretend(t *testing.T, dir string, found *sink, spool int64, all map[string]
 
 func wait(t *testing.T, s *Store) {
 	t.Helper()
-	for range 6000 {
+	for range 2000 {
 		if s.Status().Segments == 0 {
 			return
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond)
 	}
 	t.Fatalf("still waiting: %+v", s.Status())
 }
@@ -144,37 +144,35 @@ func wait(t *testing.T, s *Store) {
 func TestStore_asksBeforeItSendsAgain(t *testing.T) {
 	dir := t.TempDir()
 	segmentsOf(t, filepath.Join(dir, "log"), 5000)
-	synctest.Test(t, func(t *testing.T) {
-		cut := errors.New("the connection was cut")
-		p := &pretended{rows: map[string]int{}, fail: func(n int) (before, after error) {
-			switch n % 4 {
-			case 1:
-				return cut, nil
-			case 3:
-				return nil, cut
-			}
-			return nil, nil
-		}}
-		found := &sink{}
-		s := pretend(t, dir, found, 1<<40, map[string]*pretended{"a:9000": p})
-		wait(t, s)
-		once(t, 5000, p)
-		if p.asked == 0 {
-			t.Error("the server was never asked")
+	cut := errors.New("the connection was cut")
+	p := &pretended{rows: map[string]int{}, fail: func(n int) (before, after error) {
+		switch n % 4 {
+		case 1:
+			return cut, nil
+		case 3:
+			return nil, cut
 		}
-		if st := s.Status(); st.Sent != 5000 {
-			t.Errorf("sent %d", st.Sent)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		// The next run knows what was sent.
-		again := &pretended{rows: map[string]int{}}
-		s = pretend(t, dir, found, 1<<40, map[string]*pretended{"a:9000": again})
-		wait(t, s)
-		once(t, 0, again)
-		s.Close()
-	})
+		return nil, nil
+	}}
+	found := &sink{}
+	s := pretend(t, dir, found, 1<<40, map[string]*pretended{"a:9000": p})
+	wait(t, s)
+	once(t, 5000, p)
+	if p.asked == 0 {
+		t.Error("the server was never asked")
+	}
+	if st := s.Status(); st.Sent != 5000 {
+		t.Errorf("sent %d", st.Sent)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// The next run knows what was sent.
+	again := &pretended{rows: map[string]int{}}
+	s = pretend(t, dir, found, 1<<40, map[string]*pretended{"a:9000": again})
+	wait(t, s)
+	once(t, 0, again)
+	s.Close()
 }
 
 // A process that died between a block and its answer asks as well; other segments go on to other servers meanwhile.
@@ -196,28 +194,62 @@ func TestStore_clearsUpWhatADeadProcessLeft(t *testing.T) {
 	for n := range 450 { // those before, and half of the block
 		a.rows[fmt.Sprint(list[0].Path, " ", n)] = 1
 	}
-	synctest.Test(t, func(t *testing.T) {
-		found := &sink{}
-		s := pretend(t, dir, found, 1<<40, map[string]*pretended{"a:9000": a, "b:9000": b})
-		time.Sleep(time.Minute)
-		st := s.Status()
-		if st.Segments != 1 || len(b.rows) == 0 {
-			t.Errorf("what server a has to clear up waits for it, and nothing else does: %+v", st)
-		}
-		if k := found.kinds(); !strings.Contains(k, "store-unreachable:true") {
-			t.Errorf("findings %s", k)
-		}
-		a.mu.Lock()
-		a.gone = nil
-		a.mu.Unlock()
+	found := &sink{}
+	s := pretend(t, dir, found, 1<<40, map[string]*pretended{"a:9000": a, "b:9000": b})
+	time.Sleep(100 * time.Millisecond)
+	st := s.Status()
+	if st.Segments != 1 || len(b.rows) == 0 {
+		t.Errorf("what server a has to clear up waits for it, and nothing else does: %+v", st)
+	}
+	if k := found.kinds(); !strings.Contains(k, "store-unreachable:true") {
+		t.Errorf("findings %s", k)
+	}
+	a.mu.Lock()
+	a.gone = nil
+	a.mu.Unlock()
+	wait(t, s)
+	once(t, 5000, a, b)
+	time.Sleep(100 * time.Millisecond)
+	if k := found.kinds(); !strings.Contains(k, "store-unreachable:true") || !strings.HasSuffix(k, "store-unreachable:false ") {
+		t.Errorf("findings %s", k)
+	}
+	s.Close()
+}
+
+// What a backup brings back, or a journal that is gone, makes nothing be there twice: not on another server either.
+func TestStore_asksTheClusterWhenItsJournalIsOld(t *testing.T) {
+	dir := t.TempDir()
+	segmentsOf(t, filepath.Join(dir, "log"), 3000)
+	list, err := trail.Segments(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range []string{"restored", "gone"} {
+		a, b := &pretended{rows: map[string]int{}}, &pretended{rows: map[string]int{}}
+		b.other = a
+		s := pretend(t, dir, &sink{}, 1<<40, map[string]*pretended{"a:9000": a})
 		wait(t, s)
-		once(t, 5000, a, b)
-		time.Sleep(time.Minute)
-		if k := found.kinds(); !strings.Contains(k, "store-unreachable:true") || !strings.HasSuffix(k, "store-unreachable:false ") {
-			t.Errorf("findings %s", k)
-		}
 		s.Close()
-	})
+		before := len(a.rows)
+		if how == "restored" { // of the time when the second segment was half sent
+			text := fmt.Sprintf(`{"segment":%q,"rows":1000,"done":true}`+"\n"+`{"segment":%q,"rows":500,"end":500}`+"\n", list[0].Path, list[1].Path)
+			if err := errors.Join(os.WriteFile(filepath.Join(dir, "store", journalFile), []byte(text), 0o640), Doubt(filepath.Join(dir, "store"))); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := os.Remove(filepath.Join(dir, "store", journalFile)); err != nil {
+			t.Fatal(err)
+		}
+		s = pretend(t, dir, &sink{}, 1<<40, map[string]*pretended{"b:9000": b})
+		wait(t, s)
+		s.Close()
+		if len(b.rows) > 0 || before != 3000 || b.asked == 0 {
+			t.Errorf("%s: %d rows were sent to another server again, %d were there", how, len(b.rows), before)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "store", doubtFile)); err == nil {
+			t.Errorf("%s: it would go on asking for ever", how)
+		}
+		os.Remove(filepath.Join(dir, "store", journalFile))
+	}
 }
 
 // More than the spool does not wait: it is counted, and a finding says so.
@@ -227,37 +259,35 @@ func TestStore_countsWhatTheSpoolCannotHold(t *testing.T) {
 	list, _ := trail.Segments(filepath.Join(dir, "log"))
 	p := &pretended{rows: map[string]int{}, gone: errors.New("down")}
 	found := &sink{}
-	synctest.Test(t, func(t *testing.T) {
-		total := int64(0)
-		for _, f := range list {
-			total += f.Octets
-		}
-		s := pretend(t, dir, found, total-list[0].Octets, map[string]*pretended{"a:9000": p})
-		if s.Holds(list[0].Path) {
-			t.Error("the oldest is held although the spool is full")
-		}
-		os.Remove(filepath.Join(dir, "log", filepath.FromSlash(list[0].Path)))
-		s.Removed(list[0].Path)
-		if !s.Holds(list[1].Path) {
-			t.Error("the next is not held although there is room")
-		}
-		if st := s.Status(); st.Lost != 1000 || st.Segments != len(list)-1 {
-			t.Errorf("%+v", st)
-		}
-		p.mu.Lock()
-		p.gone = nil
-		p.mu.Unlock()
-		wait(t, s)
-		once(t, 4000, p)
-		time.Sleep(time.Minute)
-		if k := found.kinds(); !strings.Contains(k, "store-spool-full:true") || !strings.Contains(k, "store-spool-full:false") {
-			t.Errorf("findings %s", k)
-		}
-		if s.Holds(list[2].Path) {
-			t.Error("what was sent is held")
-		}
-		s.Close()
-	})
+	total := int64(0)
+	for _, f := range list {
+		total += f.Octets
+	}
+	s := pretend(t, dir, found, total-list[0].Octets, map[string]*pretended{"a:9000": p})
+	if s.Holds(list[0].Path) {
+		t.Error("the oldest is held although the spool is full")
+	}
+	os.Remove(filepath.Join(dir, "log", filepath.FromSlash(list[0].Path)))
+	s.Removed(list[0].Path)
+	if !s.Holds(list[1].Path) {
+		t.Error("the next is not held although there is room")
+	}
+	if st := s.Status(); st.Lost != 1000 || st.Segments != len(list)-1 {
+		t.Errorf("%+v", st)
+	}
+	p.mu.Lock()
+	p.gone = nil
+	p.mu.Unlock()
+	wait(t, s)
+	once(t, 4000, p)
+	time.Sleep(100 * time.Millisecond)
+	if k := found.kinds(); !strings.Contains(k, "store-spool-full:true") || !strings.Contains(k, "store-spool-full:false") {
+		t.Errorf("findings %s", k)
+	}
+	if s.Holds(list[2].Path) {
+		t.Error("what was sent is held")
+	}
+	s.Close()
 }
 
 // A segment that cannot be read keeps nothing up.
@@ -269,15 +299,13 @@ func TestStore_passesOverADamagedSegment(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, found := &pretended{rows: map[string]int{}}, &sink{}
-	synctest.Test(t, func(t *testing.T) {
-		s := pretend(t, dir, found, 1<<40, map[string]*pretended{"a:9000": p})
-		wait(t, s)
-		once(t, 2000, p)
-		if k := found.kinds(); !strings.Contains(k, "store-segment:true") {
-			t.Errorf("findings %s", k)
-		}
-		s.Close()
-	})
+	s := pretend(t, dir, found, 1<<40, map[string]*pretended{"a:9000": p})
+	wait(t, s)
+	once(t, 2000, p)
+	if k := found.kinds(); !strings.Contains(k, "store-segment:true") {
+		t.Errorf("findings %s", k)
+	}
+	s.Close()
 }
 
 // Days that are older than they are kept are deleted whole.

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"time"
 
@@ -150,10 +149,14 @@ func (s *server) insert(ctx context.Context, rows []trail.Row, segment string, f
 	return nil
 }
 
-// present tells which rows of a block the server has. from and to are the times of the block's rows, us.
-func (s *server) present(ctx context.Context, segment string, first, end, from, to int64) (map[int64]bool, error) {
+// present tells which rows of a block are there: on this server, or anywhere in the cluster.
+func (s *server) present(ctx context.Context, block step, anywhere bool) (map[int64]bool, error) {
+	table := s.tables.written()
+	if anywhere {
+		table = s.tables.searched()
+	}
 	rows, err := s.conn.Query(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE time >= %d AND time <= %d AND %s = %s AND %s >= %d AND %s < %d",
-		columnRow, s.tables.written(), from, to, columnSegment, quote(segment), columnRow, first, columnRow, end))
+		columnRow, table, block.From, block.To, columnSegment, quote(block.Segment), columnRow, block.Rows, columnRow, block.End))
 	if err != nil {
 		return nil, err
 	}
@@ -195,11 +198,13 @@ func (s *server) drop(ctx context.Context, day int) error {
 
 func (s *server) close() error { return s.conn.Close() }
 
-// checkAddress finds what is no address of a server.
-func checkAddress(address string) error {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || host == "" || port == "" {
-		return fmt.Errorf("%q: write HOST:PORT of the native protocol, mostly 9000, with TLS 9440", address)
+// Prepare makes the tables on a server, and the columns that they lack.
+func Prepare(address string, t Tables, a Access) error {
+	s, err := newServer(address, t, a)
+	if err != nil {
+		return err
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(context.Background(), readTime)
+	defer cancel()
+	return errors.Join(s.prepare(ctx), s.close())
 }

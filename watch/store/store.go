@@ -7,7 +7,7 @@
 // It promises: every row of every segment reaches one server once. Before a block is sent the journal says so; where it is not known whether it arrived
 // (the connection broke, the process died) the same server is asked which of the rows it has, and the rest is sent. Segments
 // that wait are held back from the log's own deletion until they are Spool octets together; what is given up then is counted, and the finding
-// store-spool-full says so.
+// store-spool-full says so. After a restored backup, or without a journal, the whole cluster is asked for each block before it is sent.
 // It refuses to change what the store has, but for whole days that are older than Days, and what `anyu ledger erase` takes out.
 // Limits today: a server that finishes a block more than its answer later, when it was asked already, has its rows twice until ClickHouse has merged
 // them (ReplacingMergeTree); so has a store one of whose addresses was taken out of the list while a block was on its way there.
@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,6 +43,7 @@ type Options struct {
 	Dropped   func(server string, day int) // a day was deleted for its age; nil: nobody is told
 	Logger    *slog.Logger
 	connect   func(address string) (target, error) // nil: ClickHouse
+	faster    time.Duration                        // all waits are divided by it; 0 is 1
 }
 
 const (
@@ -57,7 +57,7 @@ const (
 type target interface {
 	prepare(ctx context.Context) error
 	insert(ctx context.Context, rows []trail.Row, segment string, first int64) error
-	present(ctx context.Context, segment string, first, end, from, to int64) (map[int64]bool, error)
+	present(ctx context.Context, block step, anywhere bool) (map[int64]bool, error)
 }
 
 // Store sends segments. Everything may be called from any goroutine.
@@ -83,6 +83,7 @@ type segment struct {
 	octets int64
 	closed time.Time
 	taken  bool // by a worker
+	ask    bool // the journal may not know that it was sent
 }
 
 // Open reads the journal and begins to send.
@@ -93,6 +94,7 @@ func Open(opts Options) (*Store, error) {
 	if opts.Days <= 0 {
 		opts.Days = defaultDays
 	}
+	opts.faster = max(opts.faster, 1)
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -101,6 +103,10 @@ func Open(opts Options) (*Store, error) {
 	}
 	s := &Store{opts: opts, all: map[string]*segment{}}
 	there, err := trail.Segments(opts.Log)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	doubted, err := s.doubted()
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
@@ -114,7 +120,11 @@ func Open(opts Options) (*Store, error) {
 	}
 	for _, f := range there {
 		s.add(f.Path, steps[f.Path])
+		if g := s.all[f.Path]; g != nil {
+			g.ask = doubted
+		}
 	}
+	s.trust()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	for _, address := range opts.Addresses {
@@ -136,6 +146,42 @@ func Open(opts Options) (*Store, error) {
 		s.report("store-retention", event.Warning, s.name(), false)
 	}
 	return s, nil
+}
+
+// doubtFile says that the journal may be older than what was sent: it was restored from a backup, or is gone. Then the cluster is asked for each row of the segments
+// that are here before they are sent, until all are.
+const doubtFile = "doubted"
+
+// Doubt makes the next Open of a store in a folder ask before it sends: for who puts back an old state.
+func Doubt(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return replace(filepath.Join(dir, doubtFile), nil)
+}
+
+func (s *Store) doubted() (bool, error) {
+	if err := os.MkdirAll(s.opts.Dir, 0o750); err != nil {
+		return false, err
+	}
+	if _, err := os.Stat(filepath.Join(s.opts.Dir, journalFile)); errors.Is(err, os.ErrNotExist) {
+		return true, Doubt(s.opts.Dir)
+	}
+	_, err := os.Stat(filepath.Join(s.opts.Dir, doubtFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// trust ends the doubt once nothing is left that it is about.
+func (s *Store) trust() {
+	if slices.ContainsFunc(s.waiting, func(path string) bool { return s.all[path].ask }) {
+		return
+	}
+	if err := os.Remove(filepath.Join(s.opts.Dir, doubtFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.opts.Logger.Warn("the store goes on asking before it sends", "error", err)
+	}
 }
 
 // release gives free what was on its way to a server that is not in the list any more.
@@ -233,20 +279,20 @@ func (s *Store) Holds(path string) bool {
 
 // Status is how a store stands.
 type Status struct {
-	Sent     uint64    // rows that the servers have taken in this run
-	Lost     uint64    // rows given up in this run
-	Segments int       // that wait
-	Octets   int64     // of them
-	Since    time.Time // when the one that waits longest was closed; zero: none
-	Servers  []Server
+	Sent     uint64    `json:"sent"`             // rows that the servers have taken in this run
+	Lost     uint64    `json:"lost"`             // rows given up in this run
+	Segments int       `json:"waiting_segments"` // that wait
+	Octets   int64     `json:"waiting_octets"`   // of them
+	Since    time.Time `json:"since,omitzero"`   // when the one that waits longest was closed; zero: none
+	Servers  []Server  `json:"servers"`
 }
 
 // Server is how one server stands.
 type Server struct {
-	Address string
-	Up      bool // the last try was good
-	Tried   bool
-	Error   string
+	Address string `json:"address"`
+	Up      bool   `json:"up"` // the last try was good
+	Tried   bool   `json:"tried"`
+	Error   string `json:"error,omitempty"`
 }
 
 // Status tells how the store stands.
@@ -270,19 +316,6 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
-}
-
-// Unsent are the segments that the store does not have whole, by path.
-func (s *Store) Unsent() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Sorted(func(yield func(string) bool) {
-		for path := range maps.Keys(s.all) {
-			if !s.all[path].Done && !yield(path) {
-				return
-			}
-		}
-	})
 }
 
 // Close ends the sending; what waits is sent by the next run.
