@@ -31,6 +31,7 @@ func TestTrace_inClickHouse(t *testing.T) {
 		p.ask("ns.example.org.")
 	}
 	p.stopped(t)
+	stopped := time.Now().UTC().Format(time.RFC3339Nano)
 	// What the last seconds left is sent by the next run.
 	p = serve(t, data, "--config", file)
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
@@ -61,7 +62,7 @@ func TestTrace_inClickHouse(t *testing.T) {
 	}
 	p.stopped(t)
 	for _, asked := range [][]string{{"--name", "*.example.org", "--json"}, {"--top", "name", "--name", "*.org"}, {"--top", "type", "--json"}, {"--client", "127.0.0.0/8", "--name", "ns.example.org"}, {"--name", "nobody.asked.example"}} {
-		until := append([]string{"trace", "--data", data, "--config", file, "--until", time.Now().Add(-time.Nanosecond).UTC().Format(time.RFC3339)}, asked...)
+		until := append([]string{"trace", "--data", data, "--config", file, "--until", stopped}, asked...)
 		want, wanted := run(t, append(until, "--store", "segments")...)
 		for end := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 			got, status := run(t, append(until, "--store", "clickhouse")...)
