@@ -35,7 +35,7 @@ func commands() []command {
 		{"check", "config FILE | zone [flags] NAME FILE", "check a configuration or a zone file", runCheck},
 		{"query", "NAME [TYPE] [--at SERVER] [--trace] [--dnssec]", "ask a server, or resolve here and show the walk", runQuery},
 		{"control", "status | zones | reload | flush NAME | nta ... | recursion", "talk to the running node", runControl},
-		{"tap", "[--json] [--quiet] [--to FORMAT --out FILE] FILE|-", "print or convert dnstap, pcap and pcapng", runTap},
+		{"tap", "[--json] [--quiet] [--to FORMAT --out FILE] FILE|-", "print or convert dnstap, pcap, pcapng and C-DNS", runTap},
 		{"user", "add NAME | list | remove NAME", "accounts of the console", runUser},
 		{"backup", "DIR", "copy the data folder's state into DIR", runBackup},
 		{"restore", "DIR", "put a backup into an empty data folder", runRestore},

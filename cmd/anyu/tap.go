@@ -78,9 +78,16 @@ func parsePorts(list string) (ports []uint16, err error) {
 
 // run reads the whole input. What cannot be read is told, and the rest is read: 0 all was right, 1 something in it was not, 2 it is no such file.
 func (t *tapping) run(in io.Reader, std streams) int {
-	table := tap.NewTable(t.show)
+	var convert *converter
+	table := tap.NewTable(func(x *tap.Transaction) {
+		t.show(x)
+		if convert.pairs != nil {
+			convert.pairs(x)
+		}
+	})
 	reader := &tap.Reader{Table: table, Ports: t.ports, Complain: t.complain}
-	convert, err := t.converter(reader)
+	var err error
+	convert, err = t.converter(reader)
 	if err != nil {
 		return fail(std, err)
 	}

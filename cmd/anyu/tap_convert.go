@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"anyu/watch/tap"
 	"anyu/watch/tap/capture"
+	"anyu/watch/tap/cdns"
 	"anyu/watch/tap/dnstap"
 	"anyu/watch/tap/framestream"
 )
@@ -15,6 +18,7 @@ import (
 type converter struct {
 	file    *os.File
 	end     func() error
+	pairs   func(*tap.Transaction) // of a format that keeps transactions; nil: it keeps messages
 	written uint64
 	refused uint64
 }
@@ -25,9 +29,9 @@ func (t *tapping) converter(r *tap.Reader) (*converter, error) {
 	if t.to == "" {
 		return c, nil
 	}
-	open := map[string]func(io.Writer, *tap.Reader) error{"dnstap": c.toDnstap, "pcap": c.toPcap}[t.to]
+	open := map[string]func(io.Writer, *tap.Reader) error{"dnstap": c.toDnstap, "pcap": c.toPcap, "cdns": c.toCDNS}[t.to]
 	if open == nil {
-		return nil, fmt.Errorf("--to %s: there are dnstap and pcap", t.to)
+		return nil, fmt.Errorf("--to %s: there are dnstap, pcap and cdns", t.to)
 	}
 	f, err := os.OpenFile(t.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
@@ -79,6 +83,25 @@ func (c *converter) toPcap(out io.Writer, r *tap.Reader) error {
 	r.Each = func(m *tap.Message) {
 		m.ToCapture(&p)
 		c.count(w.Write(&p))
+	}
+	return nil
+}
+
+func (c *converter) toCDNS(out io.Writer, _ *tap.Reader) error {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "" // the format need not have it
+	}
+	buffered := bufio.NewWriterSize(out, 1<<16)
+	w, err := cdns.NewWriter(buffered, "anyu "+version, host)
+	if err != nil {
+		return err
+	}
+	c.end = func() error { return errors.Join(w.Close(), buffered.Flush()) }
+	var it cdns.Item
+	c.pairs = func(x *tap.Transaction) {
+		x.ToCDNS(&it)
+		c.count(w.Add(&it))
 	}
 	return nil
 }

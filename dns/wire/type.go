@@ -1,6 +1,10 @@
 package wire
 
-import "strconv"
+import (
+	"maps"
+	"slices"
+	"strconv"
+)
 
 // Type is an RR type (RFC 1035, Section 3.2.2 and the IANA registry).
 type Type uint16
@@ -130,6 +134,9 @@ var typesByName = func() map[string]Type {
 	}
 	return m
 }()
+
+// KnownTypes are the types that have a name, in order.
+func KnownTypes() []Type { return slices.Sorted(maps.Keys(typeNames)) }
 
 // String is the mnemonic, or TYPE123 (RFC 3597, Section 5).
 func (t Type) String() string {

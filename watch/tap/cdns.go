@@ -3,6 +3,7 @@ package tap
 import (
 	"errors"
 	"io"
+	"net/netip"
 
 	"anyu/event"
 	"anyu/watch/tap/cdns"
@@ -66,4 +67,46 @@ func (r *Reader) item(it *cdns.Item) {
 	default:
 		r.Table.AddAlone(&answer)
 	}
+}
+
+// ToCDNS fills what C-DNS keeps of a transaction. It has no place for the name of the server and of the zone.
+func (t *Transaction) ToCDNS(it *cdns.Item) {
+	q := &t.Query
+	*it = cdns.Item{Query: t.Question, Reply: t.Answer, Partial: t.Partial, Hop: t.Hop, Kind: cdns.KindUnknown, Transport: cdns.Other}
+	for theirs, ours := range kindsOfCDNS[:cdns.KindUnknown] {
+		if ours == t.Kind {
+			it.Kind = theirs
+		}
+	}
+	for theirs, ours := range transportsOfCDNS {
+		if ours == q.Transport {
+			it.Transport = theirs
+		}
+	}
+	if q.Has&event.HasClient != 0 {
+		it.Client, it.ClientPort = shortest(&q.Client), q.ClientPort
+	}
+	if q.Has&event.HasServer != 0 {
+		it.Server, it.ServerPort = shortest(&q.Server), q.ServerPort
+	}
+	if t.Question != nil {
+		it.QuerySize = int(q.QuerySize)
+	}
+	if t.Answer != nil {
+		it.ReplySize = int(q.ReplySize)
+	}
+	if q.Has&event.HasTime != 0 && q.Has&event.TimeOfReply == 0 {
+		it.Time, it.Timed = q.Time, true
+	}
+	if t.ReplyTime != 0 {
+		it.ReplyTime, it.Delayed = t.ReplyTime, true
+	}
+}
+
+// shortest is an address in its own family.
+func shortest(a *[16]byte) []byte {
+	if netip.AddrFrom16(*a).Is4In6() {
+		return a[12:]
+	}
+	return a[:]
 }

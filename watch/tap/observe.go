@@ -108,7 +108,7 @@ func (t *Table) answers(s *sight) {
 	if s.Has&event.HasTime != 0 {
 		t.out.ReplyTime = s.Time
 	}
-	t.out.Answer = s.Wire
+	t.out.Answer, t.out.Partial = s.Wire, s.Partial
 }
 
 // size is what the message had on the wire.

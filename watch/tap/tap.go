@@ -82,6 +82,7 @@ type Transaction struct {
 	Identity []byte
 	Zone     []byte
 	Hop      uint8
+	Partial  bool // Answer lacks records that the message had
 }
 
 // Matched tells whether both messages were observed.

@@ -1,11 +1,11 @@
-// Package cdns reads C-DNS (RFC 8618): DNS transactions in blocks of CBOR, whose names, addresses and signatures are in tables of the block.
+// Package cdns reads and writes C-DNS (RFC 8618): DNS transactions in blocks of CBOR, whose names, addresses and signatures are in tables of the block.
 //
 // A file holds no messages. What is stored of a query and a response is written out as messages again, without name compression (RFC 8618, Section 9),
 // so that everything behind this package sees the same as from a capture; the sizes they had are told beside them.
 //
 // The package promises: no input makes it panic; an index without an entry, a block that is no map and the like are errors with their octet, and
 // what is whole around them is read. It refuses drafts of the format (compactor's files before version 1.0): their keys mean other things.
-// Limits today: a file is held in memory, MaxFile at most; writing is not there yet.
+// Limits today: a file that is read is held in memory, MaxFile at most; of what is written, a block is.
 package cdns
 
 import (
@@ -14,6 +14,8 @@ import (
 	"io"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"anyu/dns/wire"
 )
 
 // MaxFile bounds a file in memory (stops: a stream without an end).
@@ -43,34 +45,63 @@ type preamble struct {
 // parameter is BlockParameters (Section 7.3.1.1).
 type parameter struct {
 	Storage struct {
-		Ticks   uint64 `cbor:"0,keyasint"`
-		Prefix4 *uint8 `cbor:"6,keyasint"`
-		Prefix6 *uint8 `cbor:"7,keyasint"`
+		Ticks    uint64      `cbor:"0,keyasint"`
+		MaxItems uint        `cbor:"1,keyasint"`
+		Hints    hints       `cbor:"2,keyasint"`
+		Opcodes  []uint16    `cbor:"3,keyasint"`
+		Types    []wire.Type `cbor:"4,keyasint"`
+		Prefix4  *uint8      `cbor:"6,keyasint,omitempty"`
+		Prefix6  *uint8      `cbor:"7,keyasint,omitempty"`
 	} `cbor:"0,keyasint"`
+	Collection *collection `cbor:"1,keyasint,omitempty"`
+}
+
+// hints is StorageHints (Section 7.3.1.1.1): which fields are stored where they are known.
+type hints struct {
+	Items      uint32 `cbor:"0,keyasint"`
+	Signatures uint32 `cbor:"1,keyasint"`
+	Records    uint32 `cbor:"2,keyasint"`
+	Other      uint32 `cbor:"3,keyasint"`
+}
+
+// collection is CollectionParameters (Section 7.3.1.1.2).
+type collection struct {
+	Generator string `cbor:"8,keyasint,omitempty"`
+	Host      string `cbor:"9,keyasint,omitempty"`
 }
 
 // block is Block (Section 7.3.2).
 type block struct {
 	Preamble struct {
-		Earliest  []uint64 `cbor:"0,keyasint"` // seconds, ticks
+		Earliest  []uint64 `cbor:"0,keyasint,omitempty"` // seconds, ticks
 		Parameter uint     `cbor:"1,keyasint"`
 	} `cbor:"0,keyasint"`
-	Tables    tables      `cbor:"2,keyasint"`
-	Items     []item      `cbor:"3,keyasint"`
-	Malformed []malformed `cbor:"5,keyasint"`
+	Statistics statistics  `cbor:"1,keyasint"`
+	Tables     tables      `cbor:"2,keyasint"`
+	Items      []item      `cbor:"3,keyasint,omitempty"`
+	Malformed  []malformed `cbor:"5,keyasint,omitempty"`
+}
+
+// statistics is BlockStatistics (Section 7.3.2.2).
+type statistics struct {
+	Messages           uint64 `cbor:"0,keyasint,omitempty"`
+	Items              uint64 `cbor:"1,keyasint,omitempty"`
+	UnmatchedQueries   uint64 `cbor:"2,keyasint,omitempty"`
+	UnmatchedResponses uint64 `cbor:"3,keyasint,omitempty"`
+	Malformed          uint64 `cbor:"5,keyasint,omitempty"`
 }
 
 // tables is BlockTables (Section 7.3.2.3).
 type tables struct {
-	Addresses  [][]byte    `cbor:"0,keyasint"`
-	ClassTypes []classType `cbor:"1,keyasint"`
-	Names      [][]byte    `cbor:"2,keyasint"` // and RDATA
-	Signatures []signature `cbor:"3,keyasint"`
-	Lists      [][]uint    `cbor:"4,keyasint"` // of questions
-	Questions  []question  `cbor:"5,keyasint"`
-	RRLists    [][]uint    `cbor:"6,keyasint"`
-	RRs        []rr        `cbor:"7,keyasint"`
-	Broken     []broken    `cbor:"8,keyasint"`
+	Addresses  [][]byte    `cbor:"0,keyasint,omitempty"`
+	ClassTypes []classType `cbor:"1,keyasint,omitempty"`
+	Names      [][]byte    `cbor:"2,keyasint,omitempty"` // and RDATA
+	Signatures []signature `cbor:"3,keyasint,omitempty"`
+	Lists      [][]uint    `cbor:"4,keyasint,omitempty"` // of questions
+	Questions  []question  `cbor:"5,keyasint,omitempty"`
+	RRLists    [][]uint    `cbor:"6,keyasint,omitempty"`
+	RRs        []rr        `cbor:"7,keyasint,omitempty"`
+	Broken     []broken    `cbor:"8,keyasint,omitempty"`
 }
 
 type classType struct {
@@ -86,64 +117,67 @@ type question struct {
 type rr struct {
 	Name      uint    `cbor:"0,keyasint"`
 	ClassType uint    `cbor:"1,keyasint"`
-	TTL       *uint32 `cbor:"2,keyasint"`
-	Data      *uint   `cbor:"3,keyasint"`
+	TTL       *uint32 `cbor:"2,keyasint,omitempty"`
+	Data      *uint   `cbor:"3,keyasint,omitempty"`
 }
 
 // signature is QueryResponseSignature (Section 7.3.2.3.2).
 type signature struct {
-	Server    *uint   `cbor:"0,keyasint"`
-	Port      *uint16 `cbor:"1,keyasint"`
-	Transport *uint8  `cbor:"2,keyasint"`
-	Kind      *uint8  `cbor:"3,keyasint"`
-	Flags     *uint8  `cbor:"4,keyasint"`
-	Opcode    *uint8  `cbor:"5,keyasint"`
-	DNSFlags  *uint32 `cbor:"6,keyasint"`
-	Rcode     *uint16 `cbor:"7,keyasint"`
-	ClassType *uint   `cbor:"8,keyasint"`
-	QD        *uint16 `cbor:"9,keyasint"`
-	Version   *uint8  `cbor:"13,keyasint"`
-	Payload   *uint16 `cbor:"14,keyasint"`
-	Options   *uint   `cbor:"15,keyasint"`
-	Answer    *uint16 `cbor:"16,keyasint"` // rcode of the response
+	Server    *uint   `cbor:"0,keyasint,omitempty"`
+	Port      *uint16 `cbor:"1,keyasint,omitempty"`
+	Transport *uint8  `cbor:"2,keyasint,omitempty"`
+	Kind      *uint8  `cbor:"3,keyasint,omitempty"`
+	Flags     *uint8  `cbor:"4,keyasint,omitempty"`
+	Opcode    *uint8  `cbor:"5,keyasint,omitempty"`
+	DNSFlags  *uint32 `cbor:"6,keyasint,omitempty"`
+	Rcode     *uint16 `cbor:"7,keyasint,omitempty"`
+	ClassType *uint   `cbor:"8,keyasint,omitempty"`
+	QD        *uint16 `cbor:"9,keyasint,omitempty"`
+	AN        *uint16 `cbor:"10,keyasint,omitempty"`
+	NS        *uint16 `cbor:"11,keyasint,omitempty"`
+	AR        *uint16 `cbor:"12,keyasint,omitempty"`
+	Version   *uint8  `cbor:"13,keyasint,omitempty"`
+	Payload   *uint16 `cbor:"14,keyasint,omitempty"`
+	Options   *uint   `cbor:"15,keyasint,omitempty"`
+	Answer    *uint16 `cbor:"16,keyasint,omitempty"` // rcode of the response
 }
 
 // item is QueryResponse (Section 7.3.2.4).
 type item struct {
-	Offset    *uint64   `cbor:"0,keyasint"`
-	Client    *uint     `cbor:"1,keyasint"`
-	Port      *uint16   `cbor:"2,keyasint"`
-	ID        *uint16   `cbor:"3,keyasint"`
-	Signature *uint     `cbor:"4,keyasint"`
-	Hops      *uint8    `cbor:"5,keyasint"`
-	Delay     *int64    `cbor:"6,keyasint"`
-	Name      *uint     `cbor:"7,keyasint"`
-	QuerySize *uint32   `cbor:"8,keyasint"`
-	ReplySize *uint32   `cbor:"9,keyasint"`
-	Query     *extended `cbor:"11,keyasint"`
-	Reply     *extended `cbor:"12,keyasint"`
+	Offset    *uint64   `cbor:"0,keyasint,omitempty"`
+	Client    *uint     `cbor:"1,keyasint,omitempty"`
+	Port      *uint16   `cbor:"2,keyasint,omitempty"`
+	ID        *uint16   `cbor:"3,keyasint,omitempty"`
+	Signature *uint     `cbor:"4,keyasint,omitempty"`
+	Hops      *uint8    `cbor:"5,keyasint,omitempty"`
+	Delay     *int64    `cbor:"6,keyasint,omitempty"`
+	Name      *uint     `cbor:"7,keyasint,omitempty"`
+	QuerySize *uint32   `cbor:"8,keyasint,omitempty"`
+	ReplySize *uint32   `cbor:"9,keyasint,omitempty"`
+	Query     *extended `cbor:"11,keyasint,omitempty"`
+	Reply     *extended `cbor:"12,keyasint,omitempty"`
 }
 
 // extended is QueryResponseExtended (Section 7.3.2.4.2).
 type extended struct {
-	Questions  *uint `cbor:"0,keyasint"`
-	Answers    *uint `cbor:"1,keyasint"`
-	Authority  *uint `cbor:"2,keyasint"`
-	Additional *uint `cbor:"3,keyasint"`
+	Questions  *uint `cbor:"0,keyasint,omitempty"`
+	Answers    *uint `cbor:"1,keyasint,omitempty"`
+	Authority  *uint `cbor:"2,keyasint,omitempty"`
+	Additional *uint `cbor:"3,keyasint,omitempty"`
 }
 
 // malformed is MalformedMessage, broken MalformedMessageData (Sections 7.3.2.6 and 7.3.2.3.5).
 type malformed struct {
-	Offset *uint64 `cbor:"0,keyasint"`
-	Client *uint   `cbor:"1,keyasint"`
-	Port   *uint16 `cbor:"2,keyasint"`
-	Data   *uint   `cbor:"3,keyasint"`
+	Offset *uint64 `cbor:"0,keyasint,omitempty"`
+	Client *uint   `cbor:"1,keyasint,omitempty"`
+	Port   *uint16 `cbor:"2,keyasint,omitempty"`
+	Data   *uint   `cbor:"3,keyasint,omitempty"`
 }
 
 type broken struct {
-	Server    *uint   `cbor:"0,keyasint"`
-	Port      *uint16 `cbor:"1,keyasint"`
-	Transport *uint8  `cbor:"2,keyasint"`
+	Server    *uint   `cbor:"0,keyasint,omitempty"`
+	Port      *uint16 `cbor:"1,keyasint,omitempty"`
+	Transport *uint8  `cbor:"2,keyasint,omitempty"`
 	Payload   []byte  `cbor:"3,keyasint"`
 }
 

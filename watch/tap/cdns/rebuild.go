@@ -72,11 +72,12 @@ func entry[T any](list []T, i *uint) (T, error) {
 // builder makes messages of what a block stores.
 type builder struct {
 	*block
-	ticks   uint64
-	earlier int64
-	p4, p6  uint8
-	query   []byte
-	reply   []byte
+	ticks     uint64
+	earlier   int64
+	p4, p6    uint8
+	responses bool // their records are stored
+	query     []byte
+	reply     []byte
 }
 
 // Each hands every item to see. complain hears what cannot be read, which is passed over. It ends with nil, or what ended it.
@@ -124,6 +125,7 @@ func (b *builder) begin(params []parameter) error {
 		return fmt.Errorf("parameters: %w", err)
 	}
 	b.ticks, b.p4, b.p6 = p.Storage.Ticks, 32, 128
+	b.responses = p.Storage.Hints.Items&responseHints == responseHints
 	if b.ticks == 0 || b.ticks > 1e9 {
 		return fmt.Errorf("%d ticks a second", b.ticks)
 	}
@@ -204,7 +206,7 @@ func (b *builder) item(it *item, out *Item) error {
 		if out.Reply, err = b.answered(it, &s); err != nil {
 			return fmt.Errorf("response: %w", err)
 		}
-		out.Partial = it.Reply == nil
+		out.Partial = it.Reply == nil && !b.responses
 		if flags&hasQuery == 0 && out.Timed { // the time is that of the response
 			out.ReplyTime, out.Delayed = out.Time, true
 		}
@@ -378,8 +380,9 @@ func (b *builder) sections(m []byte, e *extended) ([]byte, error) {
 	return m, nil
 }
 
-// maxMessage stops lists that name one large record many times.
-const maxMessage = 1 << 16
+// maxMessage stops lists that name one large record many times. A message of 65,535 octets has at most some 5,400 records, each with an owner of up to
+// 255 octets when it is written without compression.
+const maxMessage = 2 << 20
 
 func (b *builder) record(m []byte, i uint) ([]byte, error) {
 	x, err := entry(b.Tables.RRs, &i)
@@ -429,9 +432,13 @@ func (b *builder) broken(x *malformed, out *Item) error {
 		return err
 	}
 	out.ClientPort, out.ServerPort = value(x.Port), value(d.Port)
-	out.Query = d.Payload
 	if x.Offset != nil {
 		out.Time, out.Timed = b.earlier+b.ns(*x.Offset), true
+	}
+	if len(d.Payload) > 2 && d.Payload[2]&0x80 != 0 { // QR, as far as the header is to be believed
+		out.Reply, out.ReplyTime, out.Delayed = d.Payload, out.Time, out.Timed
+	} else {
+		out.Query = d.Payload
 	}
 	return nil
 }
