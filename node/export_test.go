@@ -56,3 +56,10 @@ func OpenFindings(n *Node) (kinds []string) {
 
 // CheckLedger has the node compare its ledger with what is kept, which it does by itself once a day.
 func CheckLedger(n *Node, now time.Time) { n.checkLedger(now) }
+
+// RetryLedger makes the next entry try to open a ledger where there is none, however short ago that failed.
+func RetryLedger(n *Node) {
+	n.book.mu.Lock()
+	defer n.book.mu.Unlock()
+	n.book.retry = time.Time{}
+}

@@ -3,8 +3,8 @@ package node
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"anyu/console"
@@ -22,11 +22,17 @@ const (
 	shownProblems = 20
 )
 
+// bookView is what pages show of the ledger.
+type bookView struct {
+	entries *ledger.View
+
+	mu       sync.Mutex // guards the rest: the last check
+	checked  time.Time
+	problems []string
+}
+
 // tendLedger checks the ledger each day, and tells when it does not hold.
 func (n *Node) tendLedger(ctx context.Context) {
-	if n.book.ledger == nil {
-		return
-	}
 	next := time.NewTimer(firstLedgerCheck)
 	defer next.Stop()
 	for {
@@ -42,7 +48,11 @@ func (n *Node) tendLedger(ctx context.Context) {
 
 // checkLedger compares entries, heads and sizes.
 func (n *Node) checkLedger(now time.Time) {
-	r, err := ledger.Verify(ledger.Verification{Data: n.data.Dir, Log: logDir, Key: n.book.ledger.Key(), Quick: true, Now: now})
+	l := n.book.current()
+	if l == nil {
+		return
+	}
+	r, err := ledger.Verify(ledger.Verification{Data: n.data.Dir, Log: logDir, Key: l.Key(), Quick: true, Now: now})
 	if err != nil {
 		n.opts.Log.Error("the ledger could not be checked", "error", err)
 		return
@@ -51,9 +61,9 @@ func (n *Node) checkLedger(now time.Time) {
 	for _, p := range r.Problems[:min(len(r.Problems), shownProblems)] {
 		problems = append(problems, strings.TrimSpace(p.What+" "+p.Subject)+": "+p.Text)
 	}
-	n.book.mu.Lock()
-	n.book.checked, n.book.problems = now.UTC(), problems
-	n.book.mu.Unlock()
+	n.book.view.mu.Lock()
+	n.book.view.checked, n.book.view.problems = now.UTC(), problems
+	n.book.view.mu.Unlock()
 	f := event.Finding{Kind: "ledger-check", Subject: ledgerDir, Node: n.conf().Node, Severity: event.Critical, Updated: now.UTC()}
 	if len(problems) == 0 {
 		f.Closed = f.Updated // ends the one that is open, if any
@@ -67,47 +77,30 @@ func (n *Node) checkLedger(now time.Time) {
 // Ledger implements console.Book.
 func (s shown) Ledger() *console.Ledger {
 	n := s.n
-	if n.book.ledger == nil {
+	open := n.book.current()
+	if open == nil {
 		return nil
 	}
 	dir := n.data.Path(ledgerDir)
-	l := &console.Ledger{Key: n.book.ledger.Key(), Lost: n.book.recorder.Lost(), Problems: []string{}, Recent: []console.LedgerNote{}}
+	l := &console.Ledger{Key: open.Key(), Lost: n.book.recorder.Lost(), Problems: []string{}, Recent: []console.LedgerNote{}}
 	if head, err := ledger.Head(dir); err == nil {
 		l.Checkpoint = string(head)
 		if c, err := ledger.OpenCheckpoint(head, l.Key); err == nil {
 			l.Signed = c.Time
 		}
 	}
-	n.book.mu.Lock()
-	l.Checked = n.book.checked
-	l.Problems = append(l.Problems, n.book.problems...)
-	n.book.mu.Unlock()
-	live := map[string]int64{}
-	err := ledger.Each(dir, func(e ledger.Entry) bool {
-		l.Entries++
-		switch e.Kind {
-		case ledger.Segment, ledger.Erased:
-			live[e.Subject] = e.Octets
-		case ledger.Removed:
-			delete(live, e.Subject)
-		}
-		if e.Kind != ledger.Segment && e.Kind != ledger.Removed && e.Kind != ledger.Finding {
-			l.Recent = append(l.Recent, note(&e))
-			if len(l.Recent) > 4*shownEntries {
-				l.Recent = slices.Delete(l.Recent, 0, len(l.Recent)-shownEntries)
-			}
-		}
-		return true
-	})
+	n.book.view.mu.Lock()
+	l.Checked = n.book.view.checked
+	l.Problems = append(l.Problems, n.book.view.problems...)
+	n.book.view.mu.Unlock()
+	seen, err := n.book.view.entries.Look(dir)
 	if err != nil {
 		n.opts.Log.Error("the ledger cannot be read for its page", "error", err)
 	}
-	for _, octets := range live {
-		l.Octets += octets
+	l.Entries, l.Segments, l.Octets = int(seen.Entries), seen.Segments, seen.Octets
+	for i := range seen.Recent {
+		l.Recent = append(l.Recent, note(&seen.Recent[i]))
 	}
-	l.Segments = len(live)
-	l.Recent = l.Recent[max(0, len(l.Recent)-shownEntries):]
-	slices.Reverse(l.Recent)
 	return l
 }
 

@@ -82,3 +82,95 @@ func TestLedger_checkedByTheNode(t *testing.T) {
 		t.Error("a secret is in the ledger")
 	}
 }
+
+// logged runs a node in a folder with a query log, in which the questions are that wait for it.
+func logged(t *testing.T, dir string) *running {
+	t.Helper()
+	return startIn(t, dir, fmt.Sprintf("127.0.0.1:%d", port.Free(t)), "log: {queries: true}\n")
+}
+
+// entries are those of a data folder, with their facts, as text.
+func entries(t *testing.T, data string) (list []string) {
+	t.Helper()
+	if err := ledger.Each(filepath.Join(data, node.LedgerDir), func(e ledger.Entry) bool {
+		text := fmt.Sprintf("%s %s", e.Kind, e.Subject)
+		for _, f := range e.Facts {
+			text += " " + f.Name + "=" + f.Value
+		}
+		list = append(list, text)
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func holds(t *testing.T, data string) {
+	t.Helper()
+	r, err := ledger.Verify(ledger.Verification{Data: data, Log: node.LogDir, Now: time.Now().Add(time.Hour)})
+	if err != nil || len(r.Problems) > 0 {
+		t.Errorf("%v %+v", err, r)
+	}
+	if err == nil && r.Segments == 0 {
+		t.Error("there is no segment that could be unknown")
+	}
+}
+
+// A ledger that is damaged while the node runs is moved aside, and another begins, with the segments there are: no restart is needed.
+func TestLedger_goesOnAfterDamage(t *testing.T) {
+	n := logged(t, t.TempDir())
+	n.stop()
+	n = logged(t, n.data)
+	dir := filepath.Join(n.data, node.LedgerDir)
+	if err := os.Truncate(filepath.Join(dir, "entries.jsonl"), 10); err != nil {
+		t.Fatal(err)
+	}
+	control(t, n, "flush", "www.example.org")
+	if !slices.Contains(node.OpenFindings(n.Node), "ledger") {
+		t.Error("no finding says that the ledger was damaged")
+	}
+	control(t, n, "flush", "ns.example.org")
+	n.stop()
+	list := strings.Join(entries(t, n.data), "\n")
+	for _, want := range []string{"loss ledger old=ledger.damaged-", "audit flush args=www.example.org", "audit flush args=ns.example.org", "found=without an entry, when this ledger began"} {
+		if !strings.Contains(list, want) {
+			t.Errorf("no %q in\n%s", want, list)
+		}
+	}
+	if aside, _ := filepath.Glob(dir + ".damaged-*"); len(aside) != 1 {
+		t.Errorf("moved aside: %q", aside)
+	}
+	holds(t, n.data)
+}
+
+// Segments that were closed while no ledger could be opened are noted once one can, and say so; acts are kept from then on without a restart.
+func TestLedger_notesLaterWhatItCouldNotTake(t *testing.T) {
+	n := logged(t, t.TempDir())
+	n.stop()
+	dir := filepath.Join(n.data, node.LedgerDir)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, []byte("in the way"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n = logged(t, n.data)
+	if !slices.Contains(node.OpenFindings(n.Node), "ledger") {
+		t.Error("no finding says that there is no ledger")
+	}
+	n.stop() // its segment is closed without a ledger
+	n = logged(t, n.data)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	node.RetryLedger(n.Node)
+	control(t, n, "flush", "www.example.org")
+	n.stop()
+	list := strings.Join(entries(t, n.data), "\n")
+	for _, want := range []string{"audit flush args=www.example.org", "noted later="} {
+		if !strings.Contains(list, want) {
+			t.Errorf("no %q in\n%s", want, list)
+		}
+	}
+	holds(t, n.data)
+}

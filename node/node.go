@@ -337,6 +337,7 @@ func (n *Node) stop() {
 		}
 	}
 	n.closeStore()
+	n.silenceBook()
 	n.closeFindings(ctx)
 	n.closeLedger()
 }

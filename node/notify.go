@@ -43,10 +43,7 @@ func (n *Node) openFindings() (err error) {
 	if n.notify, err = n.receivers(n.conf()); err != nil {
 		return err
 	}
-	var tell []findings.Notifier
-	if n.book.ledger != nil {
-		tell = append(tell, n.book.recorder)
-	}
+	tell := []findings.Notifier{n.book.recorder}
 	for _, r := range n.notify {
 		tell = append(tell, r)
 	}

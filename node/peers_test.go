@@ -108,7 +108,11 @@ func startIn(t *testing.T, dir, at, text string) *running {
 			if strings.Contains(n.text, "console:") {
 				console = ""
 			}
-			return config.Parse("test", []byte(fmt.Sprintf("data: %s\n%slog:\n  queries: false\n%s", n.data, console, n.text)))
+			queries := "log:\n  queries: false\n"
+			if strings.Contains(n.text, "log:") {
+				queries = ""
+			}
+			return config.Parse("test", []byte(fmt.Sprintf("data: %s\n%s%s%s", n.data, console, queries, n.text)))
 		},
 		Log: slog.New(slog.NewTextHandler(log, nil)), Out: io.Discard,
 	})

@@ -3,10 +3,14 @@ package ledger
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -57,20 +61,43 @@ const (
 
 var errTooLong = errors.New("the entry is longer than 64 KiB")
 
-// line is the leaf.
+// line is the leaf. What is too long for one is cut, and the entry says what the whole was: an act is never missing because somebody said too much.
 func (e *Entry) line() ([]byte, error) {
-	e.Subject, e.Who, e.Why = clip(e.Subject), clip(e.Who), clip(e.Why)
-	for i := range e.Facts {
-		e.Facts[i].Value = clip(e.Facts[i].Value)
-	}
+	e.clip(maxText)
 	b, err := json.Marshal(e)
-	if err == nil && len(b) > maxEntry {
-		err = errTooLong
+	if err != nil || len(b) <= maxEntry {
+		return b, err
 	}
-	return b, err
+	all, err := json.Marshal(e.Facts)
+	if err != nil {
+		return nil, err
+	}
+	e.clip(maxText / 8) // of which JSON makes six times as much at most
+	count, sum := len(e.Facts), sha256.Sum256(all)
+	for keep := count; ; keep /= 2 {
+		e.Facts = append(e.Facts[:keep:keep], Fact{"left out", strconv.Itoa(count - keep)}, Fact{"SHA-256 of all facts", hex.EncodeToString(sum[:])})
+		if b, err = json.Marshal(e); err != nil || len(b) <= maxEntry || keep == 0 {
+			return b, err
+		}
+	}
 }
 
-func clip(s string) string { return s[:min(len(s), maxText)] }
+// clip bounds the texts.
+func (e *Entry) clip(limit int) {
+	e.Subject, e.Who, e.Why = clip(e.Subject, limit), clip(e.Who, limit), clip(e.Why, limit)
+	for i := range e.Facts {
+		e.Facts[i].Name, e.Facts[i].Value = clip(e.Facts[i].Name, limit), clip(e.Facts[i].Value, limit)
+	}
+}
+
+func clip(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	end := fmt.Sprintf("... (%d octets, SHA-256 %x)", len(s), sum)
+	return strings.ToValidUTF8(s[:limit-len(end)], "") + end
+}
 
 func parseEntry(line []byte) (e Entry, err error) {
 	d := json.NewDecoder(bytes.NewReader(line))

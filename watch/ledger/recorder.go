@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"errors"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -22,7 +21,7 @@ const (
 
 // Recorder writes entries for those who must not wait for a disk.
 type Recorder struct {
-	ledger *Ledger
+	ledger Appender
 	logger *slog.Logger
 	queue  chan *Entry
 	lost   atomic.Uint64
@@ -31,8 +30,13 @@ type Recorder struct {
 	ending chan struct{}
 }
 
+// Appender is what entries are added to: a Ledger, or who finds another one when it is damaged.
+type Appender interface {
+	Append(now time.Time, entries ...*Entry) error
+}
+
 // NewRecorder begins to record. Close ends it and leaves the ledger open.
-func NewRecorder(l *Ledger, logger *slog.Logger) *Recorder {
+func NewRecorder(l Appender, logger *slog.Logger) *Recorder {
 	r := &Recorder{ledger: l, logger: logger, queue: make(chan *Entry, maxWaiting), ending: make(chan struct{})}
 	r.wg.Go(r.run)
 	return r
@@ -96,19 +100,13 @@ func (r *Recorder) run() {
 func (r *Recorder) write(batch []*Entry) {
 	for try := 0; ; try++ {
 		err := r.ledger.Append(time.Now(), batch...)
-		if errors.Is(err, errTooLong) && len(batch) > 1 {
-			for _, e := range batch {
-				r.write([]*Entry{e})
-			}
-			return
-		}
 		if err == nil {
 			return
 		}
 		if try == 0 {
 			r.logger.Error("ledger entries not written", "entries", len(batch), "error", err)
 		}
-		if errors.Is(err, ErrDamaged) || errors.Is(err, errTooLong) || try == 3 {
+		if try == 3 {
 			r.lost.Add(uint64(len(batch)))
 			return
 		}
