@@ -1,8 +1,8 @@
 // Command trail measures the query log: it makes one of traffic like a resolver's (names by Zipf's law), through the log itself, with times of the past, and tells what it takes
 // on disk, column by column.
 //
-//	go run ./bench/trail --dir DIR [--rows 1000000] [--hours 1] [--answers=false]      make a log
-//	go run ./bench/trail --dir DIR --sizes                                             what each column takes
+//	go run ./bench/trail --dir DIR [--rows 1000000] [--hours 1] [--before 0] [--seed 1]    make a log
+//	go run ./bench/trail --dir DIR --sizes                                                 what each column takes
 package main
 
 import (
@@ -24,15 +24,16 @@ import (
 func main() {
 	dir := flag.String("dir", "", "`DIR` of the log")
 	rows := flag.Int("rows", 1_000_000, "rows to make")
-	hours := flag.Int("hours", 1, "hours that they are spread over, before now")
+	hours := flag.Int("hours", 1, "hours that they are spread over")
+	before := flag.Int("before", 0, "hours before now that they end")
 	seed := flag.Uint64("seed", 1, "of the traffic")
 	sizes := flag.Bool("sizes", false, "tell what the columns of the log in DIR take")
 	flag.Parse()
 	err := fmt.Errorf("which --dir?")
 	if *dir != "" && !*sizes {
-		err = write(*dir, *rows, *hours, *seed)
+		err = write(*dir, *rows, *hours, *before, *seed)
 	}
-	if *dir != "" && (err == nil || *sizes) {
+	if *dir != "" && *sizes {
 		err = tell(*dir)
 	}
 	if err != nil {
@@ -41,36 +42,75 @@ func main() {
 	}
 }
 
-// write makes rows hour by hour, as a node would that was asked at a steady rate.
-func write(dir string, rows, hours int, seed uint64) error {
-	t, names := newTraffic(seed), event.NewNames()
-	each := rows / hours
-	log, err := trail.Open(trail.Options{Dir: dir, Node: "ns1", Names: names, Findings: nobody{}, SegmentRows: each, Retain: 20 * 365 * 24 * time.Hour})
+// write makes rows hour by hour, as a node would that was asked at a steady rate: each hour is a log of its own, whose folder then moves to the others.
+func write(dir string, rows, hours, before int, seed uint64) error {
+	began, each := time.Now(), rows/hours
+	from := time.Now().Add(-time.Duration(hours+before) * time.Hour).Truncate(time.Hour)
+	next := make(chan int)
+	errs := make(chan error)
+	for worker := range workers {
+		go func() {
+			t := newTraffic(seed + uint64(worker))
+			for hour := range next {
+				if err := writeHour(dir, t, from.Add(time.Duration(hour)*time.Hour), each); err != nil {
+					errs <- err
+					return
+				}
+			}
+			errs <- nil
+		}()
+	}
+	left := workers
+	for hour := 0; hour < hours && left == workers; {
+		select {
+		case next <- hour:
+			hour++
+		case err := <-errs:
+			return err
+		}
+	}
+	close(next)
+	for ; left > 0; left-- {
+		if err := <-errs; err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%d rows in %v\n", each*hours, time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+const workers = 2
+
+func writeHour(dir string, t *traffic, begin time.Time, rows int) error {
+	aside := filepath.Join(dir, begin.UTC().Format(".2006010215"))
+	log, err := trail.Open(trail.Options{Dir: aside, Node: "ns1", Names: event.NewNames(), Findings: nobody{}, Retain: 20 * 365 * 24 * time.Hour})
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	from := time.Now().Add(-time.Duration(hours) * time.Hour).Truncate(time.Hour)
 	var q event.Query
-	done := uint64(0)
-	for hour := range hours {
-		begin := from.Add(time.Duration(hour) * time.Hour).UnixNano()
-		for i := range each {
-			t.next(&q, begin+int64(i)*int64(time.Hour)/int64(each)+t.r.Int64N(int64(time.Hour)/int64(each)))
-			log.Observe(&q)
-			log.Flush()
-			if done++; done%1000 == 0 {
-				for log.Pending() > 20 {
-					time.Sleep(time.Millisecond)
-				}
-			}
+	gap := int64(time.Hour) / int64(rows)
+	for i := range rows {
+		t.next(&q, begin.UnixNano()+int64(i)*gap+t.r.Int64N(gap))
+		log.Observe(&q)
+		log.Flush()
+		for i%1000 == 0 && log.Pending() > 20 {
+			time.Sleep(time.Millisecond)
 		}
 	}
 	if err := log.Close(); err != nil {
 		return err
 	}
-	fmt.Printf("%d rows in %v, %d dropped\n", done, time.Since(began).Round(time.Millisecond), log.Dropped())
-	return nil
+	if n := log.Dropped(); n > 0 {
+		return fmt.Errorf("%d rows were dropped", n)
+	}
+	hour := trail.HourDir(begin)
+	if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, hour)), 0o750); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(aside, hour), filepath.Join(dir, hour)); err != nil {
+		return err
+	}
+	return os.RemoveAll(aside)
 }
 
 type nobody struct{}

@@ -95,7 +95,7 @@ func (s *segments) write(text []byte) (good int, err error) {
 }
 
 // locate finds the rows of an append-only file and orders them.
-func locate(text []byte, next format, d *dictionary) (places []place, good int, cut error) {
+func locate(text []byte, next unpacker, d *dictionary) (places []place, good int, cut error) {
 	names := ranks{ids: map[string]uint32{}}
 	var q packed
 	good, cut = frames(text[len(walMagic):], func(kind byte, at int, payload []byte) {

@@ -87,11 +87,11 @@ func (t *Trail) removeCut(limit time.Time) {
 	}
 }
 
-// folders lists the hours that are kept, oldest first, and how much they are together.
-func (t *Trail) folders() (all []hourFolder, total int64, err error) {
+// hourFolders lists the hours that are kept, oldest first, without their sizes.
+func (t *Trail) hourFolders() (all []hourFolder, err error) {
 	paths, err := filepath.Glob(filepath.Join(t.opts.Dir, "date=*", "hour=*"))
 	if err != nil {
-		return nil, 0, fmt.Errorf("listing segments: %w", err)
+		return nil, fmt.Errorf("listing segments: %w", err)
 	}
 	for _, path := range paths {
 		day, hour := filepath.Split(path)
@@ -99,20 +99,29 @@ func (t *Trail) folders() (all []hourFolder, total int64, err error) {
 		if err != nil {
 			continue // not ours
 		}
-		h := hourFolder{path: path, begin: begin}
-		entries, err := os.ReadDir(path)
+		all = append(all, hourFolder{path: path, begin: begin})
+	}
+	slices.SortFunc(all, func(a, b hourFolder) int { return a.begin.Compare(b.begin) })
+	return all, nil
+}
+
+// folders lists the hours that are kept, oldest first, and how much they are together.
+func (t *Trail) folders() (all []hourFolder, total int64, err error) {
+	if all, err = t.hourFolders(); err != nil {
+		return nil, 0, err
+	}
+	for i := range all {
+		entries, err := os.ReadDir(all[i].path)
 		if err != nil {
 			return nil, 0, fmt.Errorf("listing segments: %w", err)
 		}
 		for _, e := range entries {
 			if info, err := e.Info(); err == nil {
-				h.bytes += info.Size()
+				all[i].bytes += info.Size()
 			}
 		}
-		total += h.bytes
-		all = append(all, h)
+		total += all[i].bytes
 	}
-	slices.SortFunc(all, func(a, b hourFolder) int { return a.begin.Compare(b.begin) })
 	return all, total, nil
 }
 

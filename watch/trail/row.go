@@ -11,7 +11,7 @@ type Row struct {
 	Client     string `parquet:"client,optional,dict" json:"client,omitempty"`
 	ClientPort *int32 `parquet:"client_port,optional" json:"client_port,omitempty"`
 	Transport  string `parquet:"transport,dict" json:"transport"`
-	Name       string `parquet:"qname,optional,dict" json:"qname,omitempty"`        // presentation form in lower case, with the last dot
+	Name       string `parquet:"qname,optional" json:"qname,omitempty"`             // presentation form in lower case, with the last dot
 	NameAsked  string `parquet:"qname_asked,optional" json:"qname_asked,omitempty"` // the same as it was asked, where that had upper case
 	Type       string `parquet:"qtype,optional,dict" json:"qtype,omitempty"`
 	Class      string `parquet:"qclass,optional,dict" json:"qclass,omitempty"`

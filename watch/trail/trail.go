@@ -7,8 +7,8 @@
 // is a disk that takes no more; then the log pauses and tries again, and answers go on.
 // It refuses to change a row once written.
 // Rows of a segment are in the order of tracing: labels of the name from the right, type, time.
-// Limits today: a search reads what it cannot rule out by time, or by the bloom filters on names, clients and addresses; there is no masking of
-// clients and no sampling. Answers are those that the first octets of the reply show (event.ReplyCap).
+// A search reads of a segment its footer, the filters on names, clients and addresses, the columns asked for, and of the others only the pages of rows that fit.
+// Limits today: a client that asks much is in every page, so a search for it reads whole columns; there is no masking of clients and no sampling. Answers are those that the first octets of the reply show (event.ReplyCap).
 package trail
 
 import (

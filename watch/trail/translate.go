@@ -12,7 +12,7 @@ type translator struct {
 	zone    func(uint32) string
 	source  func(uint16) (name, node string)
 	without without
-	next    format
+	next    unpacker
 	names   map[string][2]string // wire form: lower case, as asked
 	clients map[[16]byte]string
 	buf     []byte

@@ -131,11 +131,11 @@ func (l *appendLog) frame(kind byte, parts ...[]byte) {
 	binary.LittleEndian.PutUint32(l.buf[at+4:], crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
 }
 
-// format unpacks the first row of what a file of some version has.
-type format func(q *packed, b []byte) (rest []byte, ok bool)
+// unpacker unpacks the first row of what a file of some version has.
+type unpacker func(q *packed, b []byte) (rest []byte, ok bool)
 
 // formatOf tells how the rows of an append-only file are packed, from how it begins.
-func formatOf(text []byte) (format, bool) {
+func formatOf(text []byte) (unpacker, bool) {
 	switch {
 	case strings.HasPrefix(string(text[:min(len(text), len(walMagic))]), walMagic):
 		return (*packed).next, true
@@ -239,8 +239,8 @@ func (d *dictionary) learn(kind byte, payload []byte) {
 	}
 }
 
-// readLog gives every row of an append-only file whose reader stands at its beginning.
-func readLog(r io.Reader, see func(Row) error) (good int64, err error) {
+// readLog gives every row of an append-only file whose reader stands at its beginning, without the hidden columns.
+func readLog(r io.Reader, hidden without, see func(Row) error) (good int64, err error) {
 	magic := make([]byte, len(walMagic))
 	n, err := io.ReadFull(r, magic)
 	if err == io.EOF && n == 0 {
@@ -255,11 +255,11 @@ func readLog(r io.Reader, see func(Row) error) (good int64, err error) {
 	}
 	d := newDictionary()
 	t := newTranslator(d.zone, d.source)
-	t.next = next
+	t.next, t.without = next, hidden
 	good, err = readFrames(r, func(kind byte, payload []byte) error {
 		if kind != frameRows {
 			d.learn(kind, payload)
-			t.without = d.without
+			t.without = d.without | hidden
 			return nil
 		}
 		return t.rows(payload, see)

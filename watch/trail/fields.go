@@ -1,0 +1,125 @@
+package trail
+
+import (
+	"github.com/parquet-go/parquet-go"
+)
+
+// field is where a column's values go in a Row; one of its functions is set.
+type field struct {
+	name   string
+	text   func(*Row) *string
+	number func(*Row) **int32
+	long   func(*Row) **int64
+	list   func(*Row) *[]string
+	flag   func(*Row) **bool
+	plain  func(*Row) *int64
+}
+
+// fields are the columns of Row.
+var fields = [...]field{
+	{name: timeColumn, plain: func(r *Row) *int64 { return &r.Time }},
+	{name: "node", text: func(r *Row) *string { return &r.Node }},
+	{name: "source", text: func(r *Row) *string { return &r.Source }},
+	{name: clientColumn, text: func(r *Row) *string { return &r.Client }},
+	{name: "client_port", number: func(r *Row) **int32 { return &r.ClientPort }},
+	{name: "transport", text: func(r *Row) *string { return &r.Transport }},
+	{name: nameColumn, text: func(r *Row) *string { return &r.Name }},
+	{name: "qname_asked", text: func(r *Row) *string { return &r.NameAsked }},
+	{name: "qtype", text: func(r *Row) *string { return &r.Type }},
+	{name: "qclass", text: func(r *Row) *string { return &r.Class }},
+	{name: "rcode", text: func(r *Row) *string { return &r.Rcode }},
+	{name: "query_flags", number: func(r *Row) **int32 { return &r.QueryFlags }},
+	{name: "flags", number: func(r *Row) **int32 { return &r.Flags }},
+	{name: "edns_payload", number: func(r *Row) **int32 { return &r.Payload }},
+	{name: "do", flag: func(r *Row) **bool { return &r.DO }},
+	{name: "ede", number: func(r *Row) **int32 { return &r.EDE }},
+	{name: "query_size", number: func(r *Row) **int32 { return &r.QuerySize }},
+	{name: "reply_size", number: func(r *Row) **int32 { return &r.ReplySize }},
+	{name: "latency_us", long: func(r *Row) **int64 { return &r.Latency }},
+	{name: "from", text: func(r *Row) *string { return &r.From }},
+	{name: "zone", text: func(r *Row) *string { return &r.Zone }},
+	{name: "server", text: func(r *Row) *string { return &r.Server }},
+	{name: "server_port", number: func(r *Row) **int32 { return &r.ServerPort }},
+	{name: "id", number: func(r *Row) **int32 { return &r.ID }},
+	{name: "policy", text: func(r *Row) *string { return &r.Policy }},
+	{name: "ecs", text: func(r *Row) *string { return &r.Subnet }},
+	{name: "upstream", text: func(r *Row) *string { return &r.Upstream }},
+	{name: "upstream_port", number: func(r *Row) **int32 { return &r.UpstreamPort }},
+	{name: "upstream_transport", text: func(r *Row) *string { return &r.UpstreamOver }},
+	{name: "asked", number: func(r *Row) **int32 { return &r.Asked }},
+	{name: "asked_us", long: func(r *Row) **int64 { return &r.AskedTime }},
+	{name: "answers", list: func(r *Row) *[]string { return &r.Answers }},
+	{name: "answer_ttl", number: func(r *Row) **int32 { return &r.AnswerTTL }},
+	{name: "answers_left_out", number: func(r *Row) **int32 { return &r.LeftOut }},
+	{name: answerColumn, list: func(r *Row) *[]string { return &r.AnswerIPs }},
+}
+
+// path is where the column's values are in a segment.
+func (f *field) path() []string {
+	if f.list != nil {
+		return []string{f.name, "list", "element"}
+	}
+	return []string{f.name}
+}
+
+// kind is the physical type of the column's values.
+func (f *field) kind() parquet.Kind {
+	switch {
+	case f.number != nil:
+		return parquet.Int32
+	case f.long != nil, f.plain != nil:
+		return parquet.Int64
+	case f.flag != nil:
+		return parquet.Boolean
+	}
+	return parquet.ByteArray
+}
+
+func fieldOf(name string) *field {
+	for i := range fields {
+		if fields[i].name == name {
+			return &fields[i]
+		}
+	}
+	return nil
+}
+
+// filler sets a field of rows from the values of its column. It remembers texts, for the same ones come again.
+type filler struct {
+	field *field
+	texts map[string]string
+}
+
+// set takes one value that is not null.
+func (f *filler) set(r *Row, v parquet.Value) {
+	switch c := f.field; {
+	case c.text != nil:
+		*c.text(r) = f.string(v)
+	case c.number != nil:
+		n := v.Int32()
+		*c.number(r) = &n
+	case c.long != nil:
+		n := v.Int64()
+		*c.long(r) = &n
+	case c.list != nil:
+		list := c.list(r)
+		*list = append(*list, f.string(v))
+	case c.flag != nil:
+		b := v.Boolean()
+		*c.flag(r) = &b
+	default:
+		*c.plain(r) = v.Int64()
+	}
+}
+
+func (f *filler) string(v parquet.Value) string {
+	if text, ok := f.texts[string(v.ByteArray())]; ok {
+		return text
+	}
+	if f.texts == nil || len(f.texts) >= maxTexts {
+		f.texts = map[string]string{}
+	}
+	text := string(v.ByteArray())
+	f.texts[text] = text
+	return text
+}
