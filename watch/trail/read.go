@@ -32,6 +32,14 @@ const (
 	maxLimit     = 10_000 // (stops: "all" in a browser)
 )
 
+// Limit is how many rows a search with this filter gives.
+func Limit(f Filter) int {
+	if f.Limit <= 0 {
+		return defaultLimit
+	}
+	return min(f.Limit, maxLimit)
+}
+
 // Found is the answer to a search.
 type Found struct {
 	Rows     []Row     // newest first; a few more than Limit where several have the time of the last one

@@ -45,17 +45,13 @@ type test struct {
 }
 
 func newSearch(ctx context.Context, f Filter) *search {
-	s := &search{ctx: ctx, work: ctx, f: f, from: math.MinInt64, to: math.MaxInt64, reached: math.MaxInt64, limit: f.Limit}
+	s := &search{ctx: ctx, work: ctx, f: f, from: math.MinInt64, to: math.MaxInt64, reached: math.MaxInt64, limit: Limit(f)}
 	if !f.From.IsZero() {
 		s.from = f.From.UnixMicro()
 	}
 	if !f.To.IsZero() {
 		s.to = f.To.UnixMicro()
 	}
-	if s.limit <= 0 {
-		s.limit = defaultLimit
-	}
-	s.limit = min(s.limit, maxLimit)
 	name := strings.ToLower(f.Name)
 	if name != "" && !strings.HasSuffix(name, ".") {
 		name += "."
