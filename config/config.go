@@ -33,6 +33,7 @@ type Config struct {
 	Recursion Recursion `yaml:"recursion"`
 	Log       Log       `yaml:"log"`
 	Figures   Figures   `yaml:"figures"`
+	RSSAC002  RSSAC002  `yaml:"rssac002"`
 	Notify    Notify    `yaml:"notify"`
 
 	// Taps are other servers that are watched, and interfaces. What they do is counted and logged as what this server itself does, each under its own name.
@@ -156,6 +157,18 @@ type Figures struct {
 	Days int `yaml:"days"`
 }
 
+// RSSAC002 are the measurements that operators of root servers publish each day: docs/formats/rssac002.md. Files are below DATA/rssac002.
+type RSSAC002 struct {
+	// Service is the name they are published under, for example l.root-servers.net. Default: none, nothing is measured.
+	Service string `yaml:"service"`
+	// Version is what the files say they follow: rssac002v3, rssac002v4 or rssac002v5. Default rssac002v4.
+	Version string `yaml:"version"`
+	// Zones are those whose load-time and zone-size are told; they must be among zones. Default: the root zone, if it is served.
+	Zones []string `yaml:"zones"`
+	// Source is whose traffic is measured: self, or the name of a tap. Default self.
+	Source string `yaml:"source"`
+}
+
 // Notify sends findings out of the box.
 type Notify struct {
 	// Webhooks are URLs that get each finding as JSON by POST. Default: none.
@@ -271,6 +284,7 @@ func (c *Config) Default() {
 	}
 	c.Log.ClickHouse.setDefaults()
 	preset(&c.Figures.Days, 30)
+	c.RSSAC002.setDefaults(c)
 	for i := range c.Taps {
 		c.Taps[i].setDefaults(c)
 	}

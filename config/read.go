@@ -213,6 +213,9 @@ func (c *Config) Check() error {
 	if err := c.Log.check(); err != nil {
 		return err
 	}
+	if err := c.checkRSSAC002(); err != nil {
+		return err
+	}
 	if err := c.Notify.check(); err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ func (b *browser) until(t *testing.T, what, script string) {
 }
 
 func allPages(w *world) []string {
-	return []string{"/", "/zones", "/zones/bank.lab.", "/findings?state=all", "/findings/" + w.finding, "/log", "/recursion", "/sources", "/ledger", "/about", "/login"}
+	return []string{"/", "/zones", "/zones/bank.lab.", "/findings?state=all", "/findings/" + w.finding, "/log", "/recursion", "/sources", "/ledger", "/rssac002", "/about", "/login"}
 }
 
 func TestBrowser_pagesLoadWithoutComplaints(t *testing.T) {

@@ -128,8 +128,9 @@ type Options struct {
 	Resolver Resolver // may be nil
 	Sources  Sources
 	Node     Node
-	Auditor  Auditor // may be nil
-	Book     Book    // may be nil
+	Auditor  Auditor  // may be nil
+	Book     Book     // may be nil
+	Measured Measured // may be nil
 	Log      *slog.Logger
 }
 

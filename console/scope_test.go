@@ -107,3 +107,27 @@ func TestScope_isInTheLinks(t *testing.T) {
 		t.Error("a source that was observed is no choice any more")
 	}
 }
+
+func TestRSSAC_filesAreGivenOutByName(t *testing.T) {
+	w := newWorld(t)
+	_, text := w.get(t, "/rssac002?lang=en")
+	for _, want := range []string{`href="/rssac002/2026/11/load-time/x-root-20261123-load-time.yaml"`, "x.root-servers.net", "&lt;not&gt; markup", "75 s of this day", "about"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	answer, text := w.get(t, "/rssac002/2026/11/load-time/x-root-20261123-load-time.yaml")
+	if answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") != "application/yaml" || !strings.Contains(text, "metric: load-time") {
+		t.Errorf("%s: %s", answer.Status, text)
+	}
+	if answer, _ := w.get(t, "/rssac002/state-1.json"); answer.StatusCode != http.StatusNotFound {
+		t.Errorf("the state: %s", answer.Status)
+	}
+	if _, text := w.get(t, "/api/anyu/rssac002"); !strings.Contains(text, `"missing_seconds":75`) {
+		t.Errorf("for programs: %s", text)
+	}
+	w.nothingResolved = true
+	if _, text := w.get(t, "/rssac002?lang=en"); !strings.Contains(text, "Nothing is measured") || strings.Contains(text, `data-key="m"`) {
+		t.Error("it is not told that nothing is measured, or it is in the menu all the same")
+	}
+}

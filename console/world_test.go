@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"hash/maphash"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -23,6 +24,7 @@ import (
 	"anyu/watch/findings"
 	"anyu/watch/gauge"
 	"anyu/watch/history"
+	"anyu/watch/rssac"
 	"anyu/watch/tap/live"
 	"anyu/watch/trail"
 )
@@ -81,7 +83,7 @@ func newWorld(t *testing.T) *world {
 	}
 	c, err := console.New(console.Options{
 		Name: "bj-ns1", Version: "0.1.0", Language: "en", Clock: time.FixedZone("CST", 8*3600), Listen: netip.MustParseAddrPort("127.0.0.1:8053"), Hosts: []string{"dns.example.org"},
-		Users: w.users, Gauge: w.gauge, History: store, Findings: w.findings, Trail: w.trail, Metrics: registry, Zones: w, Resolver: w, Sources: w, Node: w, Book: w, Auditor: &w.kept, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Users: w.users, Gauge: w.gauge, History: store, Findings: w.findings, Trail: w.trail, Metrics: registry, Zones: w, Resolver: w, Sources: w, Node: w, Book: w, Auditor: &w.kept, Measured: w, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -275,6 +277,23 @@ func (w *world) Ledger() *console.Ledger {
 	at := time.Now()
 	return &console.Ledger{Entries: 4711, Segments: 170, Octets: 5 << 30, Signed: at, Key: "anyu/ns1+7a6592c3+AWbelcQYLekt7B0c5SbT", Checkpoint: "anyu/ns1\n4711\nAAAA\n", Checked: at,
 		Recent: []console.LedgerNote{{N: 4710, Time: at, Kind: "audit", Act: "flush", Who: "root, process 7", Text: "args=<example>"}, {N: 4709, Time: at, Kind: "trace", Act: "query-log", Who: "li", Why: "投诉 17"}}}
+}
+
+func (w *world) RSSAC002() *rssac.Today {
+	if w.nothingResolved {
+		return nil
+	}
+	return &rssac.Today{Service: "x.root-servers.net", Version: "rssac002v4", Start: time.Now().UTC().Truncate(24 * time.Hour), To: time.Now(), Missing: 75, Queries: 812_331, Answers: 812_330,
+		Unique: map[string]uint64{"ipv4": 1_204_441, "ipv6": 3_120, "ipv6_64": 802},
+		Files:  []rssac.File{{Metric: "rcode-volume", Text: "---\nmetric: rcode-volume\n0: 700001\n3: 112329\n"}, {Metric: "load-time", Text: "# <not> markup\n"}},
+		Kept:   []string{"2026/11/load-time/x-root-20261123-load-time.yaml", "2026/11/rcode-volume/x-root-20261123-rcode-volume.yaml", "2026/11/load-time/x-root-20261122-load-time.yaml"}}
+}
+
+func (w *world) RSSAC002File(path string) ([]byte, error) {
+	if path != "2026/11/load-time/x-root-20261123-load-time.yaml" {
+		return nil, fs.ErrNotExist
+	}
+	return []byte("---\nmetric: load-time\n"), nil
 }
 
 // get asks for a page.

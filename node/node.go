@@ -37,6 +37,7 @@ import (
 	"anyu/watch/gauge"
 	"anyu/watch/history"
 	"anyu/watch/load"
+	"anyu/watch/rssac"
 	"anyu/watch/store"
 	"anyu/watch/tap/out"
 	"anyu/watch/trail"
@@ -97,6 +98,7 @@ type Node struct {
 	taps       taps
 	tapped     atomic.Pointer[[]*openTap] // in the order of the configuration, for readers
 
+	rssac   *rssac.Counter // nil: not configured
 	console *console.Console
 	systemd systemd
 	secrets secrets
@@ -205,6 +207,9 @@ func (n *Node) start(ctx context.Context) (err error) {
 	}
 	parts.Detectors = []watch.Detector{detect.NewNXShare(n.names, c.Node)}
 	n.openDnstap(&parts)
+	if err := n.openRSSAC(&parts); err != nil {
+		return err
+	}
 	n.watch = watch.New(parts)
 	streamed := event.NewRing(streamRing)
 	n.watch.Add(streamed)
@@ -222,7 +227,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 	n.moves = n.openMoves()
 	n.server = serve.New(n.answers(c), n.names, n.moves, streamed)
 	n.moves.server = n.server
-	n.zones = &zones{server: n.server, findings: n.findings, log: n.opts.Log, node: c.Node, published: n.moves.room.Published, cpus: n.cpus, all: map[string]*primary{}}
+	n.zones = &zones{server: n.server, findings: n.findings, log: n.opts.Log, node: c.Node, published: n.moves.room.Published, serves: n.serves, cpus: n.cpus, all: map[string]*primary{}}
 	n.moves.take(moved)
 	n.zones.configure(c.Zones)
 	if err := n.discover(c); err != nil {
@@ -300,6 +305,7 @@ func (n *Node) background(ctx context.Context) {
 	n.work.Go(func() { n.openHistory(ctx) })
 	n.work.Go(func() { n.watchFiles(ctx) })
 	n.work.Go(func() { n.tendLedger(ctx) })
+	n.work.Go(func() { n.tendRSSAC(ctx) })
 	if every := n.systemd.watchdog(); every > 0 {
 		n.work.Go(func() { n.feedWatchdog(ctx, every) })
 	}
@@ -331,6 +337,7 @@ func (n *Node) stop() {
 	if n.stopWatch != nil {
 		n.stopWatch()
 	}
+	n.closeRSSAC()
 	if n.trail != nil {
 		if err := n.trail.Close(); err != nil {
 			n.opts.Log.Error("closing the query log", "error", err)

@@ -158,7 +158,7 @@ func (n *Node) handle(ctx context.Context, who, command string, args []string) (
 // changes tells commands that do something from those that only look.
 func changes(command string, args []string) bool {
 	switch command {
-	case "status", "zones", "recursion":
+	case "status", "zones", "recursion", "rssac002":
 		return false
 	case "nta":
 		return len(args) > 0 && args[0] != "list"
@@ -172,6 +172,8 @@ func (n *Node) command(ctx context.Context, who, command string, args []string) 
 		return n.Status(), nil
 	case "zones":
 		return n.Zones(), nil
+	case "rssac002":
+		return n.rssacCommand()
 	case "reload":
 		start := time.Now()
 		n.systemd.tell("RELOADING=1\nMONOTONIC_USEC=%d", monotonic())
@@ -188,7 +190,7 @@ func (n *Node) command(ctx context.Context, who, command string, args []string) 
 	if command == "transfer" || command == "notify" {
 		return n.moveNow(command, args)
 	}
-	return nil, errors.New("there is no command " + command + ": there are status, zones, reload, transfer NAME, notify NAME, recursion, flush and nta")
+	return nil, errors.New("there is no command " + command + ": there are status, zones, rssac002, reload, transfer NAME, notify NAME, recursion, flush and nta")
 }
 
 // Zones are the states of all zones, by name; none while the node is only starting.

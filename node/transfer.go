@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"anyu/config"
 	"anyu/dns/wire"
@@ -26,13 +27,14 @@ type moves struct {
 	names  *event.Names
 	server *serve.Server
 	log    *slog.Logger
+	serves func(name wire.Name, fresh *zone.Zone, known time.Time)
 
 	mu   sync.Mutex
 	conf map[string]config.Zone // secondaries, by canonical name
 }
 
 func (n *Node) openMoves() *moves {
-	m := &moves{names: n.names, log: n.opts.Log, conf: map[string]config.Zone{}}
+	m := &moves{names: n.names, serves: n.serves, log: n.opts.Log, conf: map[string]config.Zone{}}
 	m.room = transfer.New(transfer.Options{
 		Dir: n.data.Path(journalDir), Publish: m.publish, Withdraw: m.withdraw, Findings: n.findings, Node: n.conf().Node, Log: n.opts.Log,
 	})
@@ -66,6 +68,11 @@ func (m *moves) publish(list []transfer.Served) {
 	}
 	m.server.Change(c)
 	m.mu.Unlock()
+	for _, s := range list {
+		if s.Zone != nil && !s.Heard.IsZero() {
+			m.serves(s.Name, s.Zone, s.Heard)
+		}
+	}
 	if err := m.copies(list); err != nil {
 		m.log.Warn("no readable copy of a zone", "error", err)
 	}

@@ -38,7 +38,8 @@ type zones struct {
 	log       *slog.Logger
 	node      string
 	cpus      int
-	published func(name wire.Name, old, new *zone.Zone) // after a change, for NOTIFY and the journal; may be nil
+	published func(name wire.Name, old, new *zone.Zone)               // after a change, for NOTIFY and the journal; may be nil
+	serves    func(name wire.Name, fresh *zone.Zone, known time.Time) // after a change, for RSSAC002; may be nil
 
 	mu    sync.Mutex
 	all   map[string]*primary // by canonical name
@@ -252,6 +253,9 @@ func (z *zones) publish(p *primary, fresh *zone.Zone, took time.Duration) {
 	z.compare(p, old, fresh)
 	if z.published != nil {
 		z.published(p.name, old, fresh)
+	}
+	if z.serves != nil && old != nil && old.Serial() != fresh.Serial() {
+		z.serves(p.name, fresh, p.seen.mod)
 	}
 }
 

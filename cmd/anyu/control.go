@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 const defaultData = "./anyu-data"
 
 func runControl(args []string, std streams) int {
-	f := flag.NewFlagSet("anyu control status|zones|reload|transfer NAME|notify NAME|recursion|flush NAME|nta list|nta add NAME|nta remove NAME", flag.ContinueOnError)
+	f := flag.NewFlagSet("anyu control status|zones|rssac002 [METRIC]|reload|transfer NAME|notify NAME|recursion|flush NAME|nta list|nta add NAME|nta remove NAME", flag.ContinueOnError)
 	data := f.String("data", defaultData, "`DIR` of the running node's data folder")
 	asJSON := f.Bool("json", false, "print JSON")
 	all := f.Bool("all", false, "reload: read every zone file, changed or not")
@@ -30,7 +31,7 @@ func runControl(args []string, std streams) int {
 		return status
 	}
 	if len(words) == 0 {
-		return fail(std, errors.New("control takes a command: status, zones, reload, transfer NAME (fetch a secondary anew), notify NAME (tell its secondaries), recursion, flush NAME|all, nta list|add NAME|remove NAME"))
+		return fail(std, errors.New("control takes a command: status, zones, rssac002 (the measurements of this day so far), reload, transfer NAME (fetch a secondary anew), notify NAME (tell its secondaries), recursion, flush NAME|all, nta list|add NAME|remove NAME"))
 	}
 	words, err := nta.args(words)
 	if err != nil {
@@ -56,11 +57,15 @@ func runControl(args []string, std streams) int {
 		fmt.Fprintln(std.out, out.String())
 		return done
 	}
-	return show(words[0], result, std)
+	return show(words, result, std)
 }
 
 // show prints a result for people.
-func show(command string, result json.RawMessage, std streams) int {
+func show(words []string, result json.RawMessage, std streams) int {
+	command, metric := words[0], ""
+	if len(words) > 1 {
+		metric = words[1]
+	}
 	w := tabwriter.NewWriter(std.out, 2, 0, 2, ' ', 0)
 	defer w.Flush()
 	switch command {
@@ -97,6 +102,10 @@ func show(command string, result json.RawMessage, std streams) int {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n",
 				z.Name, z.Role, z.State, z.Serial, z.Records, moment(z.Loaded), from, moment(z.Refresh), moment(z.Expire), z.Error)
 		}
+	case "rssac002":
+		if err := showRSSAC(std.out, result, metric); err != nil {
+			return fail(std, err)
+		}
 	case "recursion":
 		if err := showRecursion(w, result); err != nil {
 			return fail(std, err)
@@ -111,6 +120,29 @@ func show(command string, result json.RawMessage, std streams) int {
 		fmt.Fprintln(w, string(bytes.Trim(result, `"`)))
 	}
 	return done
+}
+
+// showRSSAC prints the files of the day so far, or one of them.
+func showRSSAC(w io.Writer, result json.RawMessage, metric string) error {
+	var day struct {
+		Files []struct{ Metric, Text string }
+	}
+	if err := json.Unmarshal(result, &day); err != nil {
+		return err
+	}
+	var known []string
+	found := false
+	for _, f := range day.Files {
+		known = append(known, f.Metric)
+		if metric == "" || f.Metric == metric {
+			found = true
+			fmt.Fprint(w, f.Text)
+		}
+	}
+	if !found {
+		return fmt.Errorf("there is no metric %s: there are %s", metric, strings.Join(known, ", "))
+	}
+	return nil
 }
 
 // besideLastWeek is the last hour beside the same hour last week, in words.

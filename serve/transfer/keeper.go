@@ -165,6 +165,7 @@ func (k *keeper) expire() {
 // answered goes on after a primary told its serial.
 func (k *keeper) answered(primary int, got PrimarySOA) {
 	k.entry.note(func(s *State) { s.PrimarySerial = got.Serial })
+	k.entry.hear(got.Serial, k.room.now())
 	if err := k.schedule.Heard(k.room.now(), got); err != nil {
 		k.note(primary, err)
 		return
@@ -247,6 +248,7 @@ func (k *keeper) fetch(ctx context.Context, do Deed, primary int) {
 		return
 	}
 	e.note(func(s *State) { s.PrimarySerial = in.serial })
+	e.hear(in.serial, r.now())
 	if in.UpToDate() {
 		k.answered(primary, in.SOA())
 		return
@@ -312,7 +314,7 @@ func (k *keeper) serve(z *zone.Zone) {
 	e := k.entry
 	e.zone.Store(z)
 	e.expires.Store(k.schedule.until.Unix())
-	k.room.opts.Publish([]Served{{Name: e.name, Catalog: e.member.Load().catalogText(), Zone: z, Expires: &e.expires}})
+	k.room.opts.Publish([]Served{{Name: e.name, Catalog: e.member.Load().catalogText(), Zone: z, Expires: &e.expires, Heard: e.heardOf(z.Serial())}})
 	e.note(func(s *State) {
 		s.Serial, s.Steps, s.Expired = z.Serial(), e.journal.depth(), false
 		s.Refreshed, s.Expires, s.Loaded, s.Signed = k.memory.Refreshed, k.schedule.until.UTC(), k.room.now().UTC(), z.Signed()

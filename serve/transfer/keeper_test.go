@@ -164,6 +164,7 @@ func TestSecondary_notify(t *testing.T) {
 		sameZone(t, third.zone(apex), v1)
 		v2 := version(t, 2, "b")
 		from.Published(v1.Apex(), v1, v2)
+		heard := time.Now()
 		msg := notifyOf(t, 2)
 		if out := answer(to, msg, netip.MustParseAddrPort("192.0.2.1:53")); out == nil || out[3]&15 != 0 {
 			t.Fatalf("NOTIFY is answered %x", out)
@@ -172,6 +173,11 @@ func TestSecondary_notify(t *testing.T) {
 		synctest.Wait()
 		sameZone(t, to.zone(apex), v2)
 		sameZone(t, third.zone(apex), v2)
+		to.mu.Lock()
+		if got := to.served[apex].Heard; !got.Equal(heard) {
+			t.Errorf("heard of version 2 at %v, not with the NOTIFY at %v", got, heard)
+		}
+		to.mu.Unlock()
 		told := to.state(apex).Secondaries
 		if len(told) != 1 || told[0].Serial != 2 || told[0].Acked.IsZero() {
 			t.Errorf("told %+v", told)

@@ -26,6 +26,9 @@ func (r *Room) notified(req *request) *refusal {
 		return &refusal{wire.Refused, reasonProhibited, "client is no primary of this zone"}
 	}
 	serial, told := clientSerial(req.msg, req.q.Name, wire.Answers)
+	if told {
+		e.hear(serial, r.now())
+	}
 	e.wake(notice{from: from, serial: serial, known: told})
 	return &refusal{wire.NoError, reasonNoReason, ""}
 }

@@ -6,6 +6,7 @@ import (
 
 	"anyu/dns/wire"
 	"anyu/dns/zone"
+	"anyu/serve/reply"
 )
 
 // writeAXFR sends a whole zone: the SOA first and last, and between them every record once, glue below cuts and names that
@@ -34,6 +35,22 @@ func writeAXFR(p *packer, z *zone.Zone) error {
 		return err
 	}
 	return p.close()
+}
+
+// Size is how many octets an AXFR of a zone has that is asked for without EDNS and TSIG: the lengths of its messages, compression
+// included, without the two octets before each.
+func Size(z *zone.Zone) (int, error) {
+	q := wire.Query{Name: z.Apex(), Type: wire.TypeAXFR, Class: wire.ClassIN}
+	total := 0
+	p := newPacker(&q, reply.OPT{}, nil, func(m []byte) error {
+		total += len(m)
+		return nil
+	})
+	defer p.release()
+	if err := writeAXFR(p, z); err != nil {
+		return 0, fmt.Errorf("measuring a transfer of %s: %w", z.Apex(), err)
+	}
+	return total, nil
 }
 
 // writeSOA sends the SOA alone: "you are up to date", or over UDP "ask over TCP" (RFC 1995, Sections 2 and 4; case 70).

@@ -50,6 +50,18 @@ big 300 IN TXT ` + strings.Repeat(`"`+strings.Repeat("x", 250)+`" `, 30) + "\n"
 			t.Errorf("%s is missing in\n%s", must, strings.Join(rr, "\n"))
 		}
 	}
+	// Without EDNS the size is that of the messages: packed again, they are as long.
+	size, err := transfer.Size(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0
+	for _, m := range list {
+		sum += m.Len()
+	}
+	if size < sum*9/10 || size > sum*11/10 {
+		t.Errorf("a transfer has %d octets, its messages %d", size, sum)
+	}
 	m := list[0]
 	if len(m.Question) != 1 || !m.Authoritative || !m.Response || m.Rcode != 0 {
 		t.Errorf("first message: %v", m)

@@ -46,6 +46,7 @@ type Served struct {
 	Zone    *zone.Zone
 	Why     string
 	Expires *atomic.Int64
+	Heard   time.Time // when this version was first heard of, by NOTIFY or from a primary; zero: it is a copy that was here
 }
 
 // Room holds all zones that are moved.

@@ -33,6 +33,8 @@ type State struct {
 	Loaded        time.Time `json:"loaded,omitzero"`
 	Primary       string    `json:"primary,omitempty"`        // where the version came from
 	PrimarySerial uint32    `json:"primary_serial,omitempty"` // what a primary last said it has
+	Heard         time.Time `json:"heard,omitzero"`           // when a version newer than ours was first heard of, by NOTIFY or from a primary
+	HeardSerial   uint32    `json:"heard_serial,omitempty"`   // and which
 	Doing         string    `json:"doing,omitempty"`          // loading, asking, fetching
 	Refreshed     time.Time `json:"refreshed,omitzero"`       // when a primary last confirmed the version
 	Next          time.Time `json:"next,omitzero"`            // when it asks again
@@ -91,6 +93,25 @@ func (e *entry) note(change func(*State)) {
 
 func (e *entry) sent(kind string, bytes int, now time.Time, err error) {
 	e.note(func(s *State) { s.Out.add(kind, bytes, now, err) })
+}
+
+// hear notes that there is a version newer than the one served.
+func (e *entry) hear(serial uint32, now time.Time) {
+	e.note(func(s *State) {
+		if s.HeardSerial != serial && (s.Loaded.IsZero() || newer(serial, s.Serial)) {
+			s.Heard, s.HeardSerial = now.UTC(), serial
+		}
+	})
+}
+
+// heardOf is when a version was heard of, zero if it was not.
+func (e *entry) heardOf(serial uint32) (at time.Time) {
+	e.note(func(s *State) {
+		if s.HeardSerial == serial {
+			at = s.Heard
+		}
+	})
+	return at
 }
 
 // States are those of all zones, by name.
