@@ -92,19 +92,26 @@ func (h *hour) get(at int64) *second {
 	return nil
 }
 
-// addSpeed adds the steps that seconds [from, to) touch: the nearest there is where steps are longer than that.
+// addSpeed adds the steps of seconds [from, to), which begin and end with a step.
 func (h *hour) addSpeed(into *Speed, from, to int64) {
-	first, end := from/h.width, (to+h.width-1)/h.width
-	if (to-from)%h.width == 0 && from%h.width == 0 {
-		end = to / h.width
-	} else if to-from > h.width {
-		end = to / h.width // a step that is shared belongs to where it ends
-	}
-	for at := max(first, 1); at < end; at++ {
+	for at := max(from/h.width, 1); at < to/h.width; at++ {
 		if s := &h.speed[at%int64(len(h.speed))]; s.at == at {
 			into.addStep(s)
 		}
 	}
+}
+
+// speedRange widens seconds [from, to) to whole steps of all sources of a set: the speed of a shorter piece is that of the step around it. All sources give the
+// same piece of time, so that none weighs more than it has. A step that a longer piece shares with the next belongs to where it ends.
+func (g *Gauge) speedRange(of Set, from, to int64) (int64, int64) {
+	width := int64(1)
+	for s := range g.each(of) {
+		width = max(width, s.hour.width)
+	}
+	if to-from < width {
+		to += width - 1
+	}
+	return from / width * width, to / width * width
 }
 
 // loads is the ring of the seconds that were watched, with the load of each.

@@ -78,8 +78,9 @@ func (g *Gauge) point(of Set, now time.Time, from, to int64) Point {
 			p.Load.join(&l.load)
 		}
 	}
+	begin, end := g.speedRange(of, from, to)
 	for s := range g.each(of) {
-		s.hour.addSpeed(&speed, from, to)
+		s.hour.addSpeed(&speed, begin, end)
 	}
 	g.mu.Unlock()
 	if p.Loaded = loads > 0; p.Loaded {

@@ -52,6 +52,29 @@ func TestGauge_keepsSourcesApart(t *testing.T) {
 	}
 }
 
+// A source whose steps are longer weighs no more for that: of three timed answers two are fast, in every piece of time.
+func TestLive_weighsSourcesAlike(t *testing.T) {
+	g := gauge.New(event.NewNames(), "n", maphash.MakeSeed())
+	for i := range 60 {
+		at := noon.Add(time.Duration(i) * time.Second)
+		g.Tick(at, gauge.Load{})
+		for j := range 30 {
+			q := answered(at)
+			if j%3 == 0 {
+				q.Source, q.Latency = 1, 20_000_000
+			}
+			observe(g, at, q, 1)
+		}
+	}
+	for _, step := range []time.Duration{time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second} {
+		for _, p := range g.Live(gauge.Everything, noon.Add(59*time.Second), time.Minute, step) {
+			if p.P50 > time.Millisecond || p.P95 < 15*time.Millisecond || p.Timed == 0 {
+				t.Errorf("step %v at %v: p50 %v, p95 %v of %d", step, p.Start.Sub(noon), p.P50, p.P95, p.Timed)
+			}
+		}
+	}
+}
+
 // An address beyond the bound counts as "other", at its own source.
 func TestServers_areBounded(t *testing.T) {
 	g := gauge.New(event.NewNames(), "n", maphash.MakeSeed())
