@@ -27,6 +27,8 @@ const (
 	greeting = 10 * time.Second
 	// batch bounds how long others of the same source wait for the table.
 	batch = 256
+	// patience is how many ms a stream waits for room in the ring before it drops.
+	patience = 50
 	// pause is for listeners that fail, such as for want of descriptors.
 	pause = 100 * time.Millisecond
 
@@ -207,6 +209,7 @@ func (s *Source) stream(c net.Conn) {
 			long = n
 		}
 		if err == nil {
+			s.awaitRoom()
 			err = s.take(r, frame)
 		}
 		switch {
@@ -217,6 +220,17 @@ func (s *Source) stream(c net.Conn) {
 			s.fail("reading a stream", err)
 			return
 		}
+	}
+}
+
+// awaitRoom lets the reader of the ring catch up when it is nearly full: the socket holds what comes meanwhile. It does not do so for long, since a server
+// whose socket is full drops without our knowing how much; what we drop is counted.
+func (s *Source) awaitRoom() {
+	for range patience {
+		if s.ring.Used() < s.ring.Size()/4*3 {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
