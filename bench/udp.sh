@@ -5,11 +5,14 @@
 # Rounds in turn, medians. Rate limits and the query log are off everywhere, anyu's ring and counters are on.
 # Needs root, iproute2, knot-dnsutils, and the peers (knot, nsd, bind9); a missing peer is left out and said so.
 #
-#   bench/udp.sh [-r ROUNDS] [-t SECONDS] [-q QPS] [-k KIND] [server...]     KIND: plain (default), nsec3, nsec3-nx
+#   bench/udp.sh [-r ROUNDS] [-t SECONDS] [-q QPS] [-k KIND] [-c CORES] [server...]     KIND: plain (default), nsec3, nsec3-nx
+#
+# What observing costs: bench/udp.sh -t 25 anyu-blind anyu anyu-log. anyu-blind observes nothing (a build of its own), anyu has ring and figures, anyu-log
+# the query log as well, with the segments it makes meanwhile; its drops are printed. With -c 0,1 the server has both cores, which the asker shares.
 set -u
 cd "$(dirname "$0")/.."
-rounds=5 seconds=3 qps=400000 kind=plain
-while getopts r:t:q:k: o; do case $o in r) rounds=$OPTARG;; t) seconds=$OPTARG;; q) qps=$OPTARG;; k) kind=$OPTARG;; *) exit 2;; esac; done
+rounds=5 seconds=3 qps=400000 kind=plain cores=0
+while getopts r:t:q:k:c: o; do case $o in r) rounds=$OPTARG;; t) seconds=$OPTARG;; q) qps=$OPTARG;; k) kind=$OPTARG;; c) cores=$OPTARG;; *) exit 2;; esac; done
 shift $((OPTIND - 1))
 servers=("$@"); [ ${#servers[@]} -gt 0 ] || servers=(echo anyu knotd nsd named)
 
@@ -27,6 +30,7 @@ ip -n ${ns}s addr add $ip.1/24 dev srv; ip -n ${ns}c addr add $ip.2/24 dev cli
 ip -n ${ns}s link set srv up; ip -n ${ns}c link set cli up
 
 CGO_ENABLED=0 go build -o "$tmp/anyu" ./cmd/anyu && CGO_ENABLED=0 go build -o "$tmp/echo" ./bench/echo || exit 2
+case " ${servers[*]} " in *" anyu-blind "*) CGO_ENABLED=0 go build -tags unobserved -o "$tmp/blind" ./cmd/anyu || exit 2 ;; esac
 go run ./bench/makezone -names 100000 -zone "$tmp/bench.zone" -queries "$tmp/queries" -kind "$kind" || exit 2
 
 cat >"$tmp/knot.conf" <<END
@@ -77,13 +81,16 @@ mkdir -p "$tmp/knot"; chmod 777 "$tmp" "$tmp/knot"
 start() {
   case $1 in
     echo) cmd=("$tmp/echo" ${ECHO_FLAGS:--listen $ip.1:53 -workers 1}) ;;
-    anyu) cmd=("$tmp/anyu" serve --dns $ip.1:53 --http off --data "$tmp/data" --workers 1 --no-limits --no-query-log --zone "bench.test=$tmp/bench.zone") ;;
+    anyu|anyu-blind|anyu-log) rm -rf "$tmp/data"
+      cmd=("$tmp/anyu" serve --dns $ip.1:53 --http off --data "$tmp/data" --workers 1 --no-limits --zone "bench.test=$tmp/bench.zone")
+      [ "$1" = anyu-blind ] && cmd[0]=$tmp/blind
+      [ "$1" = anyu-log ] || cmd+=(--no-query-log) ;;
     knotd) cmd=(knotd -c "$tmp/knot.conf") ;;
     nsd) cmd=(nsd -d -c "$tmp/nsd.conf") ;;
     named) cmd=(named -f -n 1 -c "$tmp/named.conf") ;;
     *) echo "no server $1" >&2; exit 2 ;;
   esac
-  ip netns exec ${ns}s taskset -c 0 "${cmd[@]}" >"$tmp/$1.log" 2>&1 &
+  ip netns exec ${ns}s taskset -c "$cores" "${cmd[@]}" >"$tmp/$1.log" 2>&1 &
   pid=$!
   for _ in $(seq 60); do
     ip netns exec ${ns}c timeout 2 dig +time=1 +tries=1 +norec @$ip.1 host1.bench.test A >"$tmp/dig" 2>&1 && break
@@ -97,13 +104,14 @@ ticks() { local t=0 p u; for p in $(family $pid); do u=$(awk '{print $14}' /proc
 
 for r in $(seq "$rounds"); do
   for s in "${servers[@]}"; do
-    if [ "$s" != echo ] && [ "$s" != anyu ] && ! command -v "$s" >/dev/null; then echo "SKIPPED: $s is not installed" >&2; continue; fi
+    if [ "$s" != echo ] && [ "${s%-*}" != anyu ] && ! command -v "$s" >/dev/null; then echo "SKIPPED: $s is not installed" >&2; continue; fi
     start "$s"
     # once through all names first: caches and compiled answers are warm for everybody
     ip netns exec ${ns}c taskset -c 1 timeout 20 kxdpgun -t 1 -Q 150000 -i "$tmp/queries" -p 53 $ip.1 >/dev/null 2>&1
     before=$(ticks)
     out=$(ip netns exec ${ns}c taskset -c 1 timeout 60 kxdpgun -t "$seconds" -Q "$qps" -i "$tmp/queries" -p 53 $ip.1 2>&1)
     after=$(ticks)
+    [ "$s" = anyu-log ] && "$tmp/anyu" control status --json --data "$tmp/data" | tr -d '\n ' | grep -oE '"dropped":[0-9]+' | head -1 | tr '\n' ' '
     kill $pid 2>/dev/null; timeout 20 tail --pid=$pid -f /dev/null; kill -9 $pid 2>/dev/null; pid=
     replies=$(sed -n 's/^total replies: *\([0-9]*\).*/\1/p' <<<"$out")
     [ -n "$replies" ] && [ "$replies" -gt 0 ] || { echo "$s gave no replies: $out $(tail -3 "$tmp/$s.log")" >&2; continue; }

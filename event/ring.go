@@ -52,6 +52,9 @@ func (r *Ring) Size() int { return len(r.buf) }
 
 // Put appends an observation, or counts a drop. It does not keep q, q.Name or q.Reply.
 func (r *Ring) Put(q *Query) {
+	if !observed {
+		return
+	}
 	reply := q.Reply
 	if len(reply) > ReplyCap {
 		reply = reply[:ReplyCap]

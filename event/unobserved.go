@@ -1,0 +1,5 @@
+//go:build unobserved
+
+package event
+
+const observed = false
