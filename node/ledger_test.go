@@ -13,6 +13,7 @@ import (
 	"anyu/house/port"
 	"anyu/node"
 	"anyu/watch/ledger"
+	"anyu/watch/trail"
 )
 
 // What commands change is kept with who did it, what only looks is not; a reload says which keys changed, not what they are.
@@ -173,4 +174,65 @@ func TestLedger_notesLaterWhatItCouldNotTake(t *testing.T) {
 		}
 	}
 	holds(t, n.data)
+}
+
+// Personal data is taken out of the log: each segment is an entry with its old one, verify accepts that and nothing else, and proofs of before hold.
+func TestErase_isAnEntryAndNothingElseIs(t *testing.T) {
+	n := logged(t, t.TempDir())
+	dir := filepath.Join(n.data, node.LedgerDir)
+	before, err := ledger.Head(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	control(t, n, "erase", "127.0.0.0/8", "", "", "request 17") // the rows are in the append-only file still
+	log, err := trail.Look(filepath.Join(n.data, node.LogDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := log.Rows(t.Context(), trail.Filter{})
+	if err != nil || len(found.Rows) == 0 {
+		t.Fatal(found, err)
+	}
+	for _, r := range found.Rows {
+		if r.Client != "" || r.ClientPort != nil {
+			t.Errorf("%+v still has its client", r)
+		}
+	}
+	var erased ledger.Entry
+	if err := ledger.Each(dir, func(e ledger.Entry) bool {
+		if e.Kind == ledger.Erased {
+			erased = e
+		}
+		for _, f := range e.Facts {
+			if strings.Contains(f.Value, "127.0.0.0/8") {
+				t.Errorf("entry %d keeps whose data it was: %+v", e.N, e)
+			}
+		}
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if erased.Old == nil || erased.Why != "request 17" || erased.Who == "" || erased.Rows == 0 {
+		t.Fatalf("%+v", erased)
+	}
+	n.stop()
+	holds(t, n.data)
+	r, err := ledger.Verify(ledger.Verification{Data: n.data, Log: node.LogDir, Now: time.Now().Add(time.Hour), Checkpoint: before})
+	if err != nil || len(r.Problems) > 0 || r.Erased != 1 {
+		t.Errorf("with the checkpoint of before: %v %+v", err, r)
+	}
+	// One octet more, and it is no erasure any more.
+	path := filepath.Join(n.data, filepath.FromSlash(erased.Subject))
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/2] ^= 1
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err = ledger.Verify(ledger.Verification{Data: n.data, Log: node.LogDir, Now: time.Now().Add(time.Hour)})
+	if err != nil || len(r.Problems) != 1 || r.Problems[0].What != ledger.Altered || r.Problems[0].Subject != erased.Subject {
+		t.Errorf("%v %+v", err, r)
+	}
 }

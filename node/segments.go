@@ -131,6 +131,9 @@ func (n *Node) waiting() (list []*ledger.Entry, err error) {
 // adoptSegments notes segments that no entry names, but only those that the node itself left so: the ones that were closed while the ledger took nothing, and, when a
 // ledger begins, all that are older than it. Any other segment without an entry is one that somebody put in.
 func (n *Node) adoptSegments(l *ledger.Ledger) error {
+	if err := n.finishErasures(l); err != nil {
+		return err
+	}
 	known, err := l.Segments()
 	if err != nil {
 		return err

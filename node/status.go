@@ -147,6 +147,9 @@ func (n *Node) handle(ctx context.Context, who, command string, args []string) (
 	result, err := n.command(ctx, who, command, args)
 	if changes(command, args) {
 		facts := map[string]string{"args": strings.Join(args, " "), "by": "anyu control"}
+		if command == "erase" {
+			facts = map[string]string{"by": "anyu ledger erase"} // not whose data it was: that would be kept for good
+		}
 		if err != nil {
 			facts["error"] = err.Error()
 		}
@@ -187,10 +190,13 @@ func (n *Node) command(ctx context.Context, who, command string, args []string) 
 	if result, ok, err := n.recursionCommand(command, args); ok {
 		return result, err
 	}
+	if command == "erase" {
+		return n.erase(ctx, who, args)
+	}
 	if command == "transfer" || command == "notify" {
 		return n.moveNow(command, args)
 	}
-	return nil, errors.New("there is no command " + command + ": there are status, zones, rssac002, reload, transfer NAME, notify NAME, recursion, flush and nta")
+	return nil, errors.New("there is no command " + command + ": there are status, zones, rssac002, reload, transfer NAME, notify NAME, recursion, flush, nta and erase")
 }
 
 // Zones are the states of all zones, by name; none while the node is only starting.

@@ -16,7 +16,7 @@ import (
 	"anyu/watch/ledger"
 )
 
-const ledgerUse = "ledger takes verify, checkpoint, list, prove ENTRY|SEGMENT..., or check FILE"
+const ledgerUse = "ledger takes verify, checkpoint, list, prove ENTRY|SEGMENT..., check FILE, or erase --client PREFIX --reason TEXT"
 
 func runLedger(args []string, std streams) int {
 	if len(args) == 0 {
@@ -33,6 +33,8 @@ func runLedger(args []string, std streams) int {
 		return proveEntries(args[1:], std)
 	case "check":
 		return checkProofs(args[1:], std)
+	case "erase":
+		return eraseClient(args[1:], std)
 	}
 	return fail(std, fmt.Errorf("ledger has no command %q: %s", args[0], ledgerUse))
 }

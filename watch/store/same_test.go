@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -101,6 +102,82 @@ func TestSearch_answersAsSegmentsDo(t *testing.T) {
 		if g, w := texts(t, each(search.Each)), texts(t, each(segments.Each)); !slices.Equal(g, w) {
 			t.Errorf("question %d %+v: each gives %d rows, of segments %d", i, f, len(g), len(w))
 		}
+	}
+}
+
+// What is erased from segments is erased from the cluster, also by a server that was down then; other rows stay as they are.
+func TestErase_reachesEveryServer(t *testing.T) {
+	cluster := storetest.New(t, 2)
+	cluster.Start(t, 0)
+	cluster.Start(t, 1)
+	dir, names, found := t.TempDir(), event.NewNames(), &noted{}
+	var s *store.Store
+	opts := trail.Options{Dir: filepath.Join(dir, "log"), Node: "n1", Names: names, Findings: found, SegmentRows: 1000, Witness: forward{func() *store.Store { return s }}}
+	log, err := trail.Open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sending := store.Options{Dir: filepath.Join(dir, "store"), Log: opts.Dir, Node: "n1", Addresses: cluster.Addresses, Tables: tables, Findings: found, Batch: 1000}
+	s = open(t, sending)
+	begin := time.Now().UTC().Truncate(time.Hour).Add(-time.Hour)
+	for n := range 8000 {
+		log.Observe(question(names, begin.Add(time.Duration(n)*100*time.Millisecond), n))
+		if n%1000 == 999 {
+			log.Flush()
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	e := trail.Erasure{Client: netip.MustParsePrefix("192.0.1.0/24")}
+	drained(t, s, time.Minute)
+	if s.Status().Sent == 0 {
+		t.Fatal("nothing was sent that could be erased")
+	}
+	if _, _, err := log.Erase(t.Context(), e, func(trail.Replacement) error { return nil }); err != nil { // which makes segments of everything first
+		t.Fatal(err)
+	}
+	drained(t, s, time.Minute)
+	cluster.Kill(1)
+	if err := s.Erase(e); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	if err := s.Close(); err != nil { // the node ends before the server is back
+		t.Fatal(err)
+	}
+	cluster.Start(t, 1)
+	s = open(t, sending)
+	defer s.Close()
+	segments, err := trail.Look(opts.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	search, err := store.NewSearch(cluster.Addresses, tables, store.Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer search.Close()
+	all := func(each func(context.Context, trail.Filter, func(*trail.Row) error) (int, error)) []string {
+		var list []trail.Row
+		if _, err := each(context.Background(), trail.Filter{}, func(r *trail.Row) error { list = append(list, *r); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return texts(t, list)
+	}
+	want := all(segments.Each)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		got := all(search.Each)
+		if slices.Equal(got, want) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d rows, of segments %d; first %.400q and %.400q", len(got), len(want), first(got), first(want))
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join(sending.Dir, "erasures.jsonl")); err != nil || len(text) > 0 {
+		t.Errorf("it is still kept whose data it was: %s %v", text, err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -90,6 +90,9 @@ func (w *worker) turn(ctx context.Context, g *segment) error {
 			w.cleaned = time.Now()
 		}
 	}
+	if err == nil {
+		err = w.eraseDue(ctx)
+	}
 	if err != nil || g == nil {
 		return err
 	}

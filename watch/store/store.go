@@ -68,13 +68,15 @@ type Store struct {
 	wg      sync.WaitGroup
 	workers []*worker
 
-	mu      sync.Mutex
-	all     map[string]*segment
-	waiting []string // not done, the oldest first
-	octets  int64    // of them
-	sent    uint64   // rows, of this run
-	lost    uint64   // rows given up, of this run
-	full    bool     // a finding about the spool is open
+	mu       sync.Mutex
+	all      map[string]*segment
+	waiting  []string // not done, the oldest first
+	octets   int64    // of them
+	sent     uint64   // rows, of this run
+	lost     uint64   // rows given up, of this run
+	erasures []erasure
+	erased   map[int][]string // by number, the servers that have done it
+	full     bool             // a finding about the spool is open
 }
 
 // segment is one file of the log.
@@ -125,6 +127,9 @@ func Open(opts Options) (*Store, error) {
 		}
 	}
 	s.trust()
+	if err := s.openErasures(); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	for _, address := range opts.Addresses {

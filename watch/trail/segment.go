@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 
 	"anyu/event"
 )
@@ -50,9 +49,13 @@ func (t *Trail) keep() {
 	again := time.NewTicker(time.Minute)
 	defer again.Stop()
 	troubled := false
+	t.keeping.Lock()
 	t.retain(time.Now())
+	t.keeping.Unlock()
 	for {
+		t.keeping.Lock()
 		_, err := t.convertAll()
+		t.keeping.Unlock()
 		if err != nil && !troubled {
 			t.opts.Logger.Error("segments not written, the append-only files stay", "error", err)
 			t.report("log-segment", event.Warning, true, event.Fact{Name: "error", Value: err.Error()})
@@ -66,7 +69,9 @@ func (t *Trail) keep() {
 		case <-t.wake:
 		case <-again.C:
 		case now := <-clean.C:
+			t.keeping.Lock()
 			t.retain(now)
+			t.keeping.Unlock()
 		}
 	}
 }
@@ -135,12 +140,8 @@ func (s *segments) create(hour time.Time, left without) (*segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	writer := parquet.NewGenericWriter[Row](file,
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault}), parquet.MaxRowsPerRowGroup(groupRows), parquet.PageBufferSize(pageSize),
-		parquet.DefaultEncodingFor(parquet.Int32, &parquet.DeltaBinaryPacked), parquet.CreatedBy("anyu", "1", ""),
-		parquet.BloomFilters(parquet.SplitBlockFilter(nameBits, nameColumn), parquet.SplitBlockFilter(bloomBits, clientColumn),
-			parquet.SplitBlockFilter(bloomBits, answerColumn, "list", "element")),
-		parquet.KeyValueMetadata("anyu.schema", schemaVersion), parquet.KeyValueMetadata("anyu.without", left.String()))
+	writer := parquet.NewGenericWriter[Row](file, append(segmentOptions(),
+		parquet.KeyValueMetadata("anyu.schema", schemaVersion), parquet.KeyValueMetadata("anyu.without", left.String()))...)
 	g := &segment{path: path, file: file, writer: writer, rows: make([]Row, 0, turnRows)}
 	s.all = append(s.all, g)
 	return g, nil

@@ -76,6 +76,8 @@ type Trail struct {
 	crowded bool          // a finding about space is open; of the keeping goroutine
 	wake    chan struct{} // there are append-only files to make segments of
 	done    chan struct{}
+	seals   chan chan struct{} // asks the writer to end its file
+	keeping sync.Mutex         // segments are being made, deleted or rewritten
 	wg      sync.WaitGroup
 
 	mu   sync.Mutex // the append-only file being written, for readers
@@ -95,7 +97,7 @@ func Open(opts Options) (*Trail, error) {
 	}
 	t := &Trail{
 		opts: opts, keeps: leaveOut(opts.Without).packing(), queue: make(chan *slab, maxSlabs), free: make(chan *slab, maxSlabs),
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), done: make(chan struct{}), seals: make(chan chan struct{}),
 	}
 	t.wg.Go(t.keep)
 	if !opts.Off {
@@ -208,6 +210,8 @@ func (t *Trail) Close() error {
 	close(t.queue)
 	close(t.done)
 	t.wg.Wait()
+	t.keeping.Lock()
+	defer t.keeping.Unlock()
 	_, err := t.convertAll()
 	return err
 }

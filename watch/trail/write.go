@@ -31,6 +31,15 @@ func (t *Trail) write() {
 			}
 			w.append(s, time.Now())
 			t.give(s)
+		case sealed := <-t.seals:
+			for n := len(t.queue); n > 0; n-- { // what was handed over before
+				if s, more := <-t.queue; more {
+					w.append(s, time.Now())
+					t.give(s)
+				}
+			}
+			w.seal(time.Now())
+			close(sealed)
 		case now := <-sync.C:
 			w.sync(now)
 			if w.log != nil && (!sameHour(w.log.began, now) || w.t.opts.SealEvery > 0 && now.Sub(w.log.began) >= w.t.opts.SealEvery) {
