@@ -184,11 +184,15 @@ func TestErase_isAnEntryAndNothingElseIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	control(t, n, "erase", "127.0.0.0/8", "", "", "request 17") // the rows are in the append-only file still
 	log, err := trail.Look(filepath.Join(n.data, node.LogDir))
 	if err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "a row is in the append-only file", func() bool {
+		found, err := log.Rows(t.Context(), trail.Filter{})
+		return err == nil && len(found.Rows) > 0 && found.Rows[0].Segment == ""
+	})
+	control(t, n, "erase", "127.0.0.0/8", "", "", "request 17")
 	found, err := log.Rows(t.Context(), trail.Filter{})
 	if err != nil || len(found.Rows) == 0 {
 		t.Fatal(found, err)
