@@ -17,7 +17,7 @@ import (
 // paces are below what is looked at one by one, and far above.
 func BenchmarkTraffic(b *testing.B) {
 	for _, random := range []bool{false, true} {
-		for _, pace := range []int{5_000, 100_000} {
+		for _, pace := range []int{4_000, 100_000} {
 			b.Run(fmt.Sprintf("random=%v/persecond=%d", random, pace), func(b *testing.B) {
 				g, qs := traffic(random)
 				at := noon

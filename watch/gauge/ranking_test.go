@@ -116,7 +116,7 @@ func TestRank_samplesAFlood(t *testing.T) {
 		observe(g, at, other, rate/4)
 	}
 	r := g.Rank(gauge.Self, noon.Add(seconds*time.Second), time.Minute, gauge.QueryNames, 2)
-	if r.Every < 5 || r.Every > 20 {
+	if r.Every < 10 || r.Every > 40 {
 		t.Errorf("one of %d", r.Every)
 	}
 	if got := float64(r.Total); got < 0.9*rate*seconds || got > 1.1*rate*seconds {

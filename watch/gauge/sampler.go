@@ -1,8 +1,8 @@
 package gauge
 
 // sampleRate is how many observations a second go into the lists of who asked most; of more, every n-th does and counts n times. An
-// observation costs these lists some 0.9 us (docs/bench/2026-11-24-keep.md), so they take a hundredth of a core at most.
-const sampleRate = 10_000
+// observation costs these lists some 0.9 us (docs/bench/2026-11-24-keep.md), so they take half a hundredth of a core.
+const sampleRate = 5_000
 
 // sampler chooses them, at random distances: a client that asks in step with a counter would be seen always or never.
 type sampler struct {
