@@ -1,7 +1,7 @@
 package main
 
 import (
-	"cmp"
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,28 +10,25 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"anyu/watch/ledger"
 	"anyu/watch/trail"
 )
 
-// maxTops bounds the different values that are counted (stops: a top of random names that fills the memory); what is beyond is counted as others.
-const maxTops = 1_000_000
-
 // traceFlags are what a trace is asked for.
 type traceFlags struct {
-	data, name, client, kind, rcode, source, zone, nodeName, since, until string
-	top, reason, export                                                   string
-	config, store                                                         string
-	dataGiven                                                             bool
-	limit                                                                 int
-	asJSON                                                                bool
+	data, name, client, answer, kind, rcode, source, zone, nodeName, since, until string
+	top, reason, export                                                           string
+	timeline                                                                      steps
+	pdns                                                                          bool
+	config, store                                                                 string
+	dataGiven                                                                     bool
+	limit                                                                         int
+	asJSON                                                                        bool
 }
 
 func (t *traceFlags) define(f *flag.FlagSet) {
@@ -40,6 +37,7 @@ func (t *traceFlags) define(f *flag.FlagSet) {
 	f.StringVar(&t.config, "config", "", "configuration `FILE` that names the data folder and the ClickHouse servers")
 	f.StringVar(&t.name, "name", "", "`NAME`, or *.NAME for everything below it")
 	f.StringVar(&t.client, "client", "", "`PREFIX` or address of the client")
+	f.StringVar(&t.answer, "answer", "", "`PREFIX` or address that was among the answers")
 	f.StringVar(&t.kind, "type", "", "`TYPE` of the question, for example AAAA")
 	f.StringVar(&t.rcode, "rcode", "", "`RCODE` of the reply, for example SERVFAIL; none: there was no reply")
 	f.StringVar(&t.zone, "zone", "", "`ZONE` of ours that answered")
@@ -47,7 +45,9 @@ func (t *traceFlags) define(f *flag.FlagSet) {
 	f.StringVar(&t.nodeName, "node", "", "`NAME` of the node")
 	f.StringVar(&t.since, "since", "", "how far back (30d, 12h), or a `TIME` (2026-11-01, 2026-11-01T08:00:00Z); default: everything kept")
 	f.StringVar(&t.until, "until", "", "until `TIME`, as --since; default: now")
-	f.StringVar(&t.top, "top", "", "count by `COLUMN` in place of rows: client, name, type, rcode, source or node")
+	f.StringVar(&t.top, "top", "", "count by `COLUMN` in place of rows: "+topNames())
+	f.Var(&t.timeline, "timeline", "count by `STEP` in place of rows: hour, or day; without a step, what suits the time")
+	f.BoolVar(&t.pdns, "pdns", false, "passive DNS in place of rows: each record that clients were told, with its first and last time; --json is the Common Output Format")
 	f.StringVar(&t.reason, "reason", "", "why you look: `TEXT` for the ledger, where every trace is an entry")
 	f.StringVar(&t.export, "export", "", "write an evidence package to `FILE`.zip: rows, proofs of their segments, checkpoint, report")
 	f.IntVar(&t.limit, "limit", 100, "rows, or lines of --top, at most")
@@ -70,8 +70,7 @@ func runTrace(args []string, std streams) int {
 	if err != nil {
 		return fail(std, err)
 	}
-	column, err := columnOf(t.top)
-	if err != nil {
+	if err := t.mode(); err != nil {
 		return fail(std, err)
 	}
 	f.Visit(func(f *flag.Flag) { t.dataGiven = t.dataGiven || f.Name == "data" })
@@ -95,8 +94,12 @@ func runTrace(args []string, std streams) int {
 	switch {
 	case t.export != "":
 		return exportTrace(ctx, &t, log, filter, book, entry, std)
-	case column != nil:
-		return topTrace(ctx, &t, log, filter, column, std)
+	case t.top != "":
+		return topTrace(ctx, &t, log, filter, std)
+	case t.timeline != "":
+		return timelineTrace(ctx, &t, log, filter, std)
+	case t.pdns:
+		return passiveTrace(ctx, &t, log, filter, std)
 	}
 	return rowsTrace(ctx, &t, log, filter, std)
 }
@@ -116,15 +119,11 @@ func (t *traceFlags) filter(now time.Time) (f trail.Filter, err error) {
 	if t.zone != "" {
 		f.Zone = strings.ToLower(strings.TrimSuffix(t.zone, ".") + ".")
 	}
-	if t.client != "" {
-		if f.Client, err = netip.ParsePrefix(t.client); err != nil {
-			addr, err := netip.ParseAddr(t.client)
-			if err != nil {
-				return f, fmt.Errorf("--client %s: write an address or a prefix, for example 192.0.2.0/24", t.client)
-			}
-			f.Client = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
-		}
-		f.Client = f.Client.Masked()
+	if f.Client, err = prefix("--client", t.client); err != nil {
+		return f, err
+	}
+	if f.Answer, err = prefix("--answer", t.answer); err != nil {
+		return f, err
 	}
 	if f.From, err = instant(t.since, now); err != nil {
 		return f, fmt.Errorf("--since %w", err)
@@ -133,6 +132,21 @@ func (t *traceFlags) filter(now time.Time) (f trail.Filter, err error) {
 		return f, fmt.Errorf("--until %w", err)
 	}
 	return f, nil
+}
+
+// prefix reads a prefix or an address.
+func prefix(option, text string) (p netip.Prefix, err error) {
+	if text == "" {
+		return p, nil
+	}
+	if p, err = netip.ParsePrefix(text); err != nil {
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			return p, fmt.Errorf("%s %s: write an address or a prefix, for example 192.0.2.0/24", option, text)
+		}
+		p = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
+	}
+	return p.Masked(), nil
 }
 
 // instant reads a time, or how long ago it was.
@@ -156,55 +170,73 @@ func instant(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%s: write how long ago (30d, 12h) or a time (2026-11-01, 2026-11-01T08:00:00Z)", text)
 }
 
-// columnOf is what --top counts; nil: nothing.
-func columnOf(name string) (func(*trail.Row) string, error) {
-	switch name {
-	case "":
-		return nil, nil
-	case "client":
-		return func(r *trail.Row) string { return r.Client }, nil
-	case "name":
-		return func(r *trail.Row) string { return r.Name }, nil
-	case "type":
-		return func(r *trail.Row) string { return r.Type }, nil
-	case "rcode":
-		return func(r *trail.Row) string { return r.Rcode }, nil
-	case "source":
-		return func(r *trail.Row) string { return r.Source }, nil
-	case "node":
-		return func(r *trail.Row) string { return r.Node }, nil
-	}
-	return nil, fmt.Errorf("--top %s: there are client, name, type, rcode, source and node", name)
-}
+// shownColumns are those of a row as text.
+var shownColumns = []string{"client", "transport", "qname", "qtype", "rcode", "latency_us", "from"}
 
+// rowsTrace prints rows, newest first, as they are found.
 func rowsTrace(ctx context.Context, t *traceFlags, log searched, filter trail.Filter, std streams) int {
-	found, err := log.Rows(ctx, filter)
-	if err != nil {
+	if !t.asJSON {
+		filter.Columns = shownColumns
+	}
+	buffered := bufio.NewWriter(std.out)
+	out, n, widths := json.NewEncoder(buffered), 0, [4]int{}
+	found, err := stream(ctx, log, filter, func(r *trail.Row) error {
+		if n++; n%64 == 1 { // the first at once
+			defer buffered.Flush()
+		}
+		if t.asJSON {
+			return out.Encode(tracedRow{When: r.At(), Row: r})
+		}
+		_, err := fmt.Fprintf(buffered, "%s  %s  %-5s  %s  %s  %s  %s  %s\n", r.At().Local().Format("2006-01-02 15:04:05.000000"), padded(r.Client, &widths[0]), r.Transport, padded(r.Name, &widths[1]),
+			padded(r.Type, &widths[2]), padded(r.Rcode, &widths[3]), micros(r.Latency), r.From)
+		return err
+	})
+	if err = errors.Join(err, buffered.Flush()); err != nil {
 		return fail(std, err)
 	}
-	w := tabwriter.NewWriter(std.out, 2, 0, 2, ' ', 0)
-	out := json.NewEncoder(std.out)
-	for i := range found.Rows {
-		r := &found.Rows[i]
-		if t.asJSON {
-			out.Encode(tracedRow{When: r.At(), Row: r})
-			continue
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.At().Local().Format("2006-01-02 15:04:05.000000"), r.Client, r.Transport, r.Name, r.Type, r.Rcode, micros(r.Latency), r.From)
+	for _, damaged := range found.Damaged {
+		fmt.Fprintf(std.err, "not read: %s\n", damaged)
 	}
-	w.Flush()
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintf(std.err, "stopped; everything since %s was looked at\n", moment(found.Since))
 		return failed
 	case !found.Complete:
-		fmt.Fprintf(std.err, "%d rows shown, there are more before %s: --until %s, or --limit\n", len(found.Rows), moment(found.Since), found.Since.Format(time.RFC3339))
-	case len(found.Rows) == 0:
+		fmt.Fprintf(std.err, "%d rows shown, there are more before %s: --until %s, or --limit\n", n, moment(found.Since), found.Since.Format(time.RFC3339))
+	case len(found.Damaged) > 0:
+		return failed
+	case n == 0:
 		fmt.Fprintf(std.err, "no row fits; %d were read\n", found.Scanned)
 		return notRight
 	}
 	return done
 }
+
+// streamer gives rows as it finds them.
+type streamer interface {
+	Stream(ctx context.Context, f trail.Filter, see func(*trail.Row) error) (trail.Found, error)
+}
+
+func stream(ctx context.Context, log searched, filter trail.Filter, see func(*trail.Row) error) (trail.Found, error) {
+	if s, ok := log.(streamer); ok {
+		return s.Stream(ctx, filter, see)
+	}
+	found, err := log.Rows(ctx, filter)
+	for i := range found.Rows {
+		if err == nil {
+			err = see(&found.Rows[i])
+		}
+	}
+	return found, err
+}
+
+// padded fills a text up to the widest of its column so far: rows are printed before the next ones are known.
+func padded(text string, widest *int) string {
+	*widest = max(*widest, min(len(text), maxWidth))
+	return fmt.Sprintf("%-*s", *widest, text)
+}
+
+const maxWidth = 40
 
 // tracedRow is a row with its time as people and programs read it.
 type tracedRow struct {
@@ -217,83 +249,6 @@ func micros(us *int64) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.3f ms", float64(*us)/1000)
-}
-
-// topLine is one line of --top.
-type topLine struct {
-	Value string    `json:"value"`
-	Count int64     `json:"count"`
-	First time.Time `json:"first"`
-	Last  time.Time `json:"last"`
-}
-
-func topTrace(ctx context.Context, t *traceFlags, log searched, filter trail.Filter, column func(*trail.Row) string, std streams) int {
-	if c, ok := log.(counter); ok {
-		top, rows, values, err := c.Top(ctx, filter, topColumns[t.top], t.limit)
-		if err != nil {
-			return fail(std, err)
-		}
-		lines := make([]*topLine, len(top))
-		for i, c := range top {
-			lines[i] = &topLine{c.Value, c.Count, c.First, c.Last}
-		}
-		return t.showTop(lines, rows, values, 0, std)
-	}
-	counts := map[string]*topLine{}
-	all, others := int64(0), int64(0)
-	_, err := log.Each(ctx, filter, func(r *trail.Row) error {
-		all++
-		value, at := column(r), r.At()
-		l := counts[value]
-		if l == nil {
-			if len(counts) == maxTops {
-				others++
-				return nil
-			}
-			l = &topLine{Value: strings.Clone(value), First: at, Last: at}
-			counts[l.Value] = l
-		}
-		l.Count++
-		if at.Before(l.First) {
-			l.First = at
-		}
-		if at.After(l.Last) {
-			l.Last = at
-		}
-		return nil
-	})
-	if err != nil {
-		return fail(std, err)
-	}
-	lines := make([]*topLine, 0, len(counts))
-	for _, l := range counts {
-		lines = append(lines, l)
-	}
-	slices.SortFunc(lines, func(a, b *topLine) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value)) })
-	return t.showTop(lines, all, int64(len(counts)), others, std)
-}
-
-// showTop prints the most frequent values.
-func (t *traceFlags) showTop(lines []*topLine, all, values, others int64, std streams) int {
-	w := tabwriter.NewWriter(std.out, 2, 0, 2, ' ', tabwriter.AlignRight)
-	out := json.NewEncoder(std.out)
-	for _, l := range lines[:min(t.limit, len(lines))] {
-		if t.asJSON {
-			out.Encode(l)
-		} else {
-			fmt.Fprintf(w, "%d\t%.1f %%\t%s\t%s\t  %s\n", l.Count, 100*float64(l.Count)/float64(all), moment(l.First), moment(l.Last), cmp.Or(l.Value, "(unknown)"))
-		}
-	}
-	w.Flush()
-	fmt.Fprintf(std.err, "%d rows, %d different values", all, values)
-	if others > 0 {
-		fmt.Fprintf(std.err, ", and %d rows of values that there was no room to count", others)
-	}
-	fmt.Fprintln(std.err)
-	if all == 0 {
-		return notRight
-	}
-	return done
 }
 
 var errWide = errors.New("more than a million rows: narrow the trace, an evidence package is for what matters")

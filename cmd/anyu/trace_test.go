@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"anyu/watch/ledger"
 )
@@ -89,7 +90,7 @@ func TestTrace_wrongUseSaysWhatToWrite(t *testing.T) {
 		"--client ten":             "an address or a prefix",
 		"--since yesterday":        "30d",
 		"--until 2026-13-01":       "30d",
-		"--top colour":             "there are client",
+		"--top colour":             "there are answer, client",
 		"--name a*.example":        "whole labels",
 		"--limit 0":                "from 1",
 		"www.example.org":          "--name www.example.org",
@@ -97,6 +98,60 @@ func TestTrace_wrongUseSaysWhatToWrite(t *testing.T) {
 	} {
 		if out, status := run(t, append([]string{"trace"}, strings.Fields(args)...)...); status != 2 || !strings.Contains(out, want) {
 			t.Errorf("trace %s: status %d, %q", args, status, out)
+		}
+	}
+}
+
+// Who was told an address, when, and what a name's records were: of a node that runs, and of the segments that it leaves.
+func TestTrace_answersTimelineAndPassiveDNS(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	p := serve(t, data, "--zone", "example.org="+writeZone(t, dir, 1, 2))
+	p.waitFor(t, "www.example.org.", "192.0.2.2")
+	p.ask("ns.example.org.")
+	time.Sleep(1500 * time.Millisecond) // rows are safe, and shown, after a second
+	check := func(where string) {
+		trace := func(args ...string) (string, int) {
+			return run(t, append([]string{"trace", "--data", data}, args...)...)
+		}
+		if out, status := trace("--answer", "192.0.2.2", "--json"); status != 0 || !strings.Contains(out, `"answers":["www.example.org. A 192.0.2.2"]`) || strings.Contains(out, `"qname":"ns.`) {
+			t.Errorf("%s: --answer: %d %s", where, status, out)
+		}
+		if out, status := trace("--answer", "203.0.113.0/24"); status != 1 || !strings.Contains(out, "no row fits") {
+			t.Errorf("%s: another answer: %d %s", where, status, out)
+		}
+		if out, status := trace("--top", "answer", "--name", "www.example.org"); status != 0 || !strings.Contains(out, "192.0.2.2") {
+			t.Errorf("%s: --top answer: %d %s", where, status, out)
+		}
+		if out, status := trace("--timeline", "--answer", "192.0.2.2"); status != 0 || !strings.Contains(out, "██████") {
+			t.Errorf("%s: --timeline: %d %s", where, status, out)
+		}
+		var bar struct {
+			From  time.Time
+			Count int
+		}
+		out, status := trace("--timeline=day", "--answer", "192.0.2.2", "--json")
+		if err := json.Unmarshal([]byte(strings.SplitN(out, "\n", 2)[0]), &bar); err != nil || status != 0 || bar.Count < 1 || time.Since(bar.From) > 25*time.Hour {
+			t.Errorf("%s: --timeline=day: %d %v %s", where, status, err, out)
+		}
+		var record struct {
+			RRName, RRType, RData string
+			TimeFirst             int64 `json:"time_first"`
+			TimeLast              int64 `json:"time_last"`
+			Count                 int
+		}
+		out, status = trace("--pdns", "--name", "www.example.org", "--json")
+		if err := json.Unmarshal([]byte(strings.SplitN(out, "\n", 2)[0]), &record); err != nil || status != 0 || record.RRName != "www.example.org." || record.RRType != "A" || record.RData != "192.0.2.2" ||
+			record.Count < 1 || record.TimeFirst > record.TimeLast || time.Now().Unix()-record.TimeFirst > 600 || !strings.Contains(out, "bailiwick is not known") {
+			t.Errorf("%s: --pdns: %d %v %s", where, status, err, out)
+		}
+	}
+	check("running")
+	p.stopped(t)
+	check("stopped")
+	for _, wrong := range [][]string{{"--top", "latency"}, {"--timeline=week"}, {"--pdns", "--top", "name"}, {"--answer", "here"}} {
+		if out, status := run(t, append([]string{"trace", "--data", data}, wrong...)...); status != 2 {
+			t.Errorf("%v: %d %s", wrong, status, out)
 		}
 	}
 }

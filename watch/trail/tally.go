@@ -1,0 +1,229 @@
+package trail
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Counted is a value, how many rows have it, and the times of the first and the last one.
+type Counted struct {
+	Value       string    `json:"value"`
+	Count       int64     `json:"count"`
+	First, Last time.Time `json:"-"`
+}
+
+func (c *Counted) add(at time.Time) {
+	if c.Count++; c.Count == 1 || at.Before(c.First) {
+		c.First = at
+	}
+	if at.After(c.Last) {
+		c.Last = at
+	}
+}
+
+// maxCounted bounds the different values that are counted (stops: a count of random names that fills the memory).
+const maxCounted = 1_000_000
+
+// Tops counts rows by the values of a column.
+type Tops struct {
+	All    int64 // rows
+	Others int64 // values of rows for which there was no room
+
+	column string
+	values func(*Row) []string
+	counts map[string]*Counted
+	one    [1]string
+}
+
+// TopColumns are what NewTops takes, and their columns in the log.
+func TopColumns() map[string]string {
+	return map[string]string{"client": clientColumn, "name": nameColumn, "type": "qtype", "rcode": "rcode", "source": "source", "node": "node", "answer": answerColumn,
+		"server": "server", "upstream": "upstream", "transport": "transport", "zone": "zone", "from": "from", "policy": "policy", "ecs": "ecs"}
+}
+
+// NewTops counts by a name of TopColumns; nil where there is none of that name. A row with several answers counts for each.
+func NewTops(name string) *Tops {
+	column, ok := TopColumns()[name]
+	if !ok {
+		return nil
+	}
+	t := &Tops{column: column, counts: map[string]*Counted{}}
+	f := fieldOf(column)
+	if f.list != nil {
+		t.values = func(r *Row) []string { return *f.list(r) }
+	} else {
+		t.values = func(r *Row) []string { t.one[0] = *f.text(r); return t.one[:] }
+	}
+	return t
+}
+
+// Column is what a search has to read for it.
+func (t *Tops) Column() string { return t.column }
+
+// Add counts a row.
+func (t *Tops) Add(r *Row) error {
+	t.All++
+	at := r.At()
+	for _, value := range t.values(r) {
+		c := t.counts[value]
+		if c == nil {
+			if len(t.counts) == maxCounted {
+				t.Others++
+				continue
+			}
+			c = &Counted{Value: strings.Clone(value)}
+			t.counts[c.Value] = c
+		}
+		c.add(at)
+	}
+	return nil
+}
+
+// Values is how many different ones there are.
+func (t *Tops) Values() int64 { return int64(len(t.counts)) }
+
+// Top gives the n most frequent.
+func (t *Tops) Top(n int) []Counted {
+	list := make([]Counted, 0, len(t.counts))
+	for _, c := range t.counts {
+		list = append(list, *c)
+	}
+	slices.SortFunc(list, func(a, b Counted) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value)) })
+	return list[:min(n, len(list))]
+}
+
+// Timeline counts rows by hour, and days from hours.
+type Timeline struct{ hours map[int64]int64 }
+
+// NewTimeline begins one.
+func NewTimeline() *Timeline { return &Timeline{map[int64]int64{}} }
+
+// Add counts a row.
+func (l *Timeline) Add(r *Row) error {
+	l.hours[r.At().Truncate(time.Hour).Unix()]++
+	return nil
+}
+
+// Bar is a time and how many rows there are in it.
+type Bar struct {
+	From  time.Time `json:"from"`
+	Count int64     `json:"count"`
+}
+
+// maxBars is how many hours are shown before days are.
+const maxBars = 96
+
+// Bars gives every hour, or every day of a clock where hours would be too many, from the first row to the last, those without a row included.
+func (l *Timeline) Bars(step time.Duration, clock *time.Location) (bars []Bar, used time.Duration) {
+	if len(l.hours) == 0 {
+		return nil, step
+	}
+	first, last := int64(1<<62), int64(-1<<62)
+	for hour := range l.hours {
+		first, last = min(first, hour), max(last, hour)
+	}
+	if step == 0 {
+		if step = time.Hour; last-first >= maxBars*3600 {
+			step = 24 * time.Hour
+		}
+	}
+	begin := time.Unix(first, 0).In(clock)
+	if step > time.Hour {
+		begin = time.Date(begin.Year(), begin.Month(), begin.Day(), 0, 0, 0, 0, clock)
+	}
+	hour := first
+	for ; begin.Unix() <= last && len(bars) < maxSpan; begin = following(begin, step) {
+		bar, end := Bar{From: begin}, following(begin, step).Unix()
+		for ; hour < end && hour <= last; hour += 3600 {
+			bar.Count += l.hours[hour]
+		}
+		bars = append(bars, bar)
+	}
+	return bars, step
+}
+
+// maxSpan bounds the bars (stops: one row of 1970 beside those of today).
+const maxSpan = 24 * 366 * 10
+
+// following is the next hour, or day, which may have 23 or 25 hours.
+func following(t time.Time, step time.Duration) time.Time {
+	if step > time.Hour {
+		return t.AddDate(0, 0, 1)
+	}
+	return t.Add(step)
+}
+
+// PassiveDNS puts together what clients were told: each record of the answers once, with its first and last time.
+type PassiveDNS struct {
+	Rows    int64 // with answers
+	Ruled   int64 // left out, for a rule of the operator made the answer
+	Partial int64 // rows whose answers are not all kept
+	Others  int64 // records for which there was no room
+
+	records map[string]*Counted // by "OWNER TYPE RDATA"
+}
+
+// NewPassiveDNS begins.
+func NewPassiveDNS() *PassiveDNS { return &PassiveDNS{records: map[string]*Counted{}} }
+
+// PassiveColumns is what a search has to read for it.
+func PassiveColumns() []string { return []string{"answers", "answers_left_out", "policy"} }
+
+// Add takes the answers of a row.
+func (p *PassiveDNS) Add(r *Row) error {
+	if r.LeftOut != nil && *r.LeftOut > 0 {
+		p.Partial++
+	}
+	if len(r.Answers) == 0 {
+		return nil
+	}
+	if r.Policy != "" && r.Policy != "none" {
+		p.Ruled++
+		return nil
+	}
+	p.Rows++
+	at := r.At()
+	for _, text := range r.Answers {
+		c := p.records[text]
+		if c == nil {
+			if len(p.records) == maxCounted {
+				p.Others++
+				continue
+			}
+			c = &Counted{Value: strings.Clone(text)}
+			p.records[c.Value] = c
+		}
+		c.add(at)
+	}
+	return nil
+}
+
+// Record is a line of the passive DNS view; its JSON is the Common Output Format (draft-dulaunoy-dnsop-passive-dns-cof-13).
+type Record struct {
+	Name  string `json:"rrname"`
+	Type  string `json:"rrtype"`
+	RData string `json:"rdata"`
+	First int64  `json:"time_first"` // s since 1970 UTC
+	Last  int64  `json:"time_last"`
+	Count int64  `json:"count"`
+}
+
+// Records gives them by name (labels from the right), type, and the first time.
+func (p *PassiveDNS) Records() []Record {
+	list := make([]Record, 0, len(p.records))
+	keys := map[string]string{}
+	for text, c := range p.records {
+		name, rest, _ := strings.Cut(text, " ")
+		kind, rdata, _ := strings.Cut(rest, " ")
+		list = append(list, Record{name, kind, rdata, c.First.Unix(), c.Last.Unix(), c.Count})
+		if _, ok := keys[name]; !ok {
+			keys[name] = string(nameKey(name))
+		}
+	}
+	slices.SortFunc(list, func(a, b Record) int {
+		return cmp.Or(cmp.Compare(keys[a.Name], keys[b.Name]), cmp.Compare(a.Type, b.Type), cmp.Compare(a.First, b.First), cmp.Compare(a.RData, b.RData))
+	})
+	return list
+}
