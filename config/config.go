@@ -155,6 +155,9 @@ type Log struct {
 type Figures struct {
 	// Days is how long they are kept at 15 s. Default 30.
 	Days int `yaml:"days"`
+	// Networks are client prefixes that are counted by name, 64 at most, for example one a customer: anyu_network_outcomes_total in /metrics and PromQL. A client counts in the longest
+	// that it is in, others as `other`. Default: none.
+	Networks []netip.Prefix `yaml:"networks"`
 }
 
 // RSSAC002 are the measurements that operators of root servers publish each day: docs/formats/rssac002.md. Files are below DATA/rssac002.

@@ -171,6 +171,9 @@ func locate(text []byte, path string) (line, column int) {
 // maxIdentity is what fits beside an answer in 512 octets; a character-string has 255 at most (RFC 1035, Section 3.3).
 const maxIdentity = 128
 
+// maxNetworks is gauge.MaxNetworks.
+const maxNetworks = 64
+
 // maxDays is a hundred years: what is kept longer is kept for ever, and a duration holds 292 years.
 const maxDays = 36500
 
@@ -203,6 +206,8 @@ func (c *Config) Check() error {
 		return wrong("$.log.days", "%d: from 1 to %d", c.Log.Days, maxDays)
 	case c.Figures.Days < 1 || c.Figures.Days > maxDays:
 		return wrong("$.figures.days", "%d: from 1 to %d", c.Figures.Days, maxDays)
+	case len(c.Figures.Networks) > maxNetworks:
+		return wrong("$.figures.networks", "%d of them: %d at most", len(c.Figures.Networks), maxNetworks)
 	case !strings.HasPrefix(c.Listen.HTTPPath, "/"):
 		return wrong("$.listen.http_path", "%q: begins with /", c.Listen.HTTPPath)
 	case len(c.Listen.TLS)+len(c.Listen.HTTPS)+len(c.Listen.QUIC) > 0 && (c.Listen.Certificate == "" || c.Listen.Key == ""):

@@ -190,6 +190,7 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) start(ctx context.Context) (err error) {
 	c := n.conf()
 	n.gauge = gauge.New(n.names, c.Node, maphash.MakeSeed())
+	n.gauge.SetNetworks(c.Figures.Networks)
 	n.openLedger()
 	if err := n.openFindings(); err != nil {
 		return err
@@ -416,6 +417,7 @@ func (n *Node) fixed(c *config.Config) error {
 		{"answers.cookie_secret", old.Answers.CookieSecret, c.Answers.CookieSecret},
 		{"log", old.Log, c.Log},
 		{"figures", old.Figures, c.Figures},
+		{"rssac002", old.RSSAC002, c.RSSAC002},
 		{"notify", old.Notify, c.Notify},
 		{"dnstap", old.Dnstap, c.Dnstap},
 	} {

@@ -30,16 +30,17 @@ import (
 type Gauge struct {
 	names *event.Names
 
-	mu      sync.Mutex
-	now     int64 // ns since 1970, of the batch
-	sources [MaxSources]source
-	series  table
-	servers servers
-	zones   zoneSlots
-	slot    slots
-	loads   *loads
-	load    Load
-	loaded  bool
+	mu       sync.Mutex
+	now      int64 // ns since 1970, of the batch
+	sources  [MaxSources]source
+	series   table
+	servers  servers
+	networks networks
+	zones    zoneSlots
+	slot     slots
+	loads    *loads
+	load     Load
+	loaded   bool
 
 	// Who asked most. With a seed of its own each installation puts names elsewhere: nobody can choose some that push others out.
 	seed       maphash.Seed
@@ -124,6 +125,10 @@ func (g *Gauge) Observe(q *event.Query) {
 	g.series.add(packKey(src, zone, transport, typ, rcode, outcome))
 	if q.Has&event.HasServer != 0 {
 		g.servers.add(src, &q.Server, outcome)
+	}
+
+	if q.Has&event.HasClient != 0 {
+		g.networks.add(src, &q.Client, outcome)
 	}
 
 	sec := s.hour.second(q, g.now)

@@ -3,6 +3,7 @@ package gauge_test
 import (
 	"fmt"
 	"hash/maphash"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -72,6 +73,33 @@ func TestLive_weighsSourcesAlike(t *testing.T) {
 				t.Errorf("step %v at %v: p50 %v, p95 %v of %d", step, p.Start.Sub(noon), p.P50, p.P95, p.Timed)
 			}
 		}
+	}
+}
+
+// A client counts in the longest configured prefix it is in, else among the others.
+func TestNetworks_takeTheLongestPrefix(t *testing.T) {
+	g := gauge.New(event.NewNames(), "n1", maphash.MakeSeed())
+	var prefixes []netip.Prefix
+	for _, text := range []string{"192.0.2.0/24", "192.0.2.128/25", "2001:db8::/32", "2001:db8:0:1::/64", "10.0.0.1/32", "::/0"} {
+		prefixes = append(prefixes, netip.MustParsePrefix(text))
+	}
+	observe(g, noon, asked(noon, "192.0.2.1", "x."), 9) // before anything is configured
+	g.SetNetworks(prefixes[:5])
+	for i, client := range []string{"192.0.2.1", "192.0.2.127", "192.0.2.128", "2001:db8::1", "2001:db8:0:1:ffff::", "2001:db9::", "10.0.0.1", "10.0.0.2", "::1"} {
+		observe(g, noon, asked(noon, client, "x."), 1<<i)
+	}
+	got := ""
+	for _, n := range g.Networks() {
+		got += fmt.Sprintf("%s %d ", n.Prefix, n.Outcomes[gauge.Success])
+	}
+	if want := "10.0.0.1/32 64 192.0.2.0/24 3 192.0.2.128/25 4 2001:db8:0:1::/64 16 2001:db8::/32 8 other 416 "; got != want {
+		t.Errorf("got %s want %s", got, want)
+	}
+	g.SetNetworks(prefixes)
+	observe(g, noon, asked(noon, "198.51.100.1", "x."), 2)
+	observe(g, noon, asked(noon, "2001:db9::1", "x."), 2)
+	if all := g.Networks(); len(all) != 2 || all[0].Prefix != "::/0" || all[1].Prefix != "other" {
+		t.Errorf("::/0 is IPv6: %+v", all)
 	}
 }
 

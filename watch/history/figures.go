@@ -35,6 +35,7 @@ var (
 	queriesDesc  = desc("anyu_queries_total", "Questions observed.", "source", "node", "zone", "transport", "type", "rcode")
 	outcomesDesc = desc("anyu_outcomes_total", "Questions observed by what they mean for the success rate: success / (success + failure).", "source", "node", "zone", "outcome")
 	serverDesc   = desc("anyu_server_outcomes_total", "Questions observed by the address that was asked; beyond 256 addresses \"other\".", "source", "node", "server", "outcome")
+	networkDesc  = desc("anyu_network_outcomes_total", "Questions observed by the client's network, of those under figures.networks.", "source", "node", "network", "outcome")
 	clientsDesc  = desc("anyu_distinct_clients", "Different clients in the last hour, about: standard error 1.6 %.", "source", "node")
 	namesDesc    = desc("anyu_distinct_names", "Different names in the last hour, about: standard error 1.6 %.", "source", "node")
 	answerDesc   = desc("anyu_answer_seconds", "Time from the question's arrival to the finished reply.", "source", "node", "transport")
@@ -54,7 +55,7 @@ var (
 
 // Describe and Collect make Figures a prometheus.Collector.
 func (f *Figures) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queriesDesc, outcomesDesc, serverDesc, clientsDesc, namesDesc, answerDesc, droppedDesc, findingsDesc, rowsDesc, cpuDesc, cpuTimeDesc,
+	for _, d := range []*prometheus.Desc{queriesDesc, outcomesDesc, serverDesc, networkDesc, clientsDesc, namesDesc, answerDesc, droppedDesc, findingsDesc, rowsDesc, cpuDesc, cpuTimeDesc,
 		hostCPUDesc, residentDesc, heapDesc, ringDesc, connsDesc, startDesc, buildDesc} {
 		out <- d
 	}
@@ -118,6 +119,13 @@ func (f *Figures) collectSources(out chan<- prometheus.Metric) {
 	}
 	for k, n := range servers {
 		out <- prometheus.MustNewConstMetric(serverDesc, prometheus.CounterValue, float64(n), k.source, k.node, k.address, k.Outcome.String())
+	}
+	for _, n := range f.Gauge.Networks() {
+		for o, count := range n.Outcomes {
+			if count > 0 {
+				out <- prometheus.MustNewConstMetric(networkDesc, prometheus.CounterValue, float64(count), n.Source, n.Node, n.Prefix, gauge.Outcome(o).String())
+			}
+		}
 	}
 	type named struct{ name, node string }
 	sets := map[named]gauge.Set{}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -38,6 +39,7 @@ anyu_host_cpu_ratio node
 anyu_log_rows_total node
 anyu_memory_heap_bytes node
 anyu_memory_resident_bytes node
+anyu_network_outcomes_total network node outcome source
 anyu_outcomes_total node outcome source zone
 anyu_queries_total node rcode source transport type zone
 anyu_ring_used_ratio node
@@ -50,6 +52,7 @@ func world(t *testing.T) (*gauge.Gauge, *prometheus.Registry, func(now time.Time
 	t.Helper()
 	names := event.NewNames()
 	g := gauge.New(names, "n1", maphash.MakeSeed())
+	g.SetNetworks([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")})
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(&history.Figures{
 		Gauge: g, Node: "n1", Version: "test", Started: time.Now(),
@@ -65,7 +68,7 @@ func world(t *testing.T) (*gauge.Gauge, *prometheus.Registry, func(now time.Time
 		defer g.Unlock()
 		for range n {
 			g.Observe(&event.Query{
-				Has: event.HasTime | event.HasLatency | event.HasReply | event.HasZone | event.HasServer, Zone: zone, Time: now.UnixNano(),
+				Has: event.HasTime | event.HasLatency | event.HasReply | event.HasZone | event.HasServer | event.HasClient, Zone: zone, Time: now.UnixNano(),
 				Latency: 1_200_000, Clock: event.ClockSelf, Type: 28, Transport: event.TCP, ReplySize: 40, Reason: event.NoReason,
 			})
 		}
