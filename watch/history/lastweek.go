@@ -20,7 +20,7 @@ type Week struct {
 
 // weekQueries are asked with LABELS and OFFSET filled in.
 var weekQueries = [...]string{
-	`sum(rate(anyu_queries_total{LABELS}[1h] OFFSET))`,
+	`sum(increase(anyu_queries_total{LABELS}[1h] OFFSET))`,
 	`sum(rate(anyu_outcomes_total{outcome="success",LABELS}[1h] OFFSET)) / sum(rate(anyu_outcomes_total{outcome=~"success|failure",LABELS}[1h] OFFSET))`,
 	`histogram_quantile(0.95, sum by (le) (rate(anyu_answer_seconds_bucket{LABELS}[1h] OFFSET)))`,
 	`avg(avg_over_time(anyu_cpu_ratio[1h] OFFSET))`,
@@ -42,8 +42,26 @@ func (s *Store) LastWeek(ctx context.Context, at time.Time, labels ...string) (w
 	for i, into := range []*Pair{&w.Volume, &w.Success, &w.P95, &w.CPU} {
 		*into = Pair{ask(weekQueries[i], ""), ask(weekQueries[i], " offset 7d")}
 	}
-	if n := ask("count_over_time(anyu_cpu_ratio[1h] OFFSET)", " offset 7d"); !math.IsNaN(n) {
-		w.Known = min(time.Duration(n)*s.opts.Interval, time.Hour)
+	known := func(offset string) time.Duration {
+		n := ask("max(count_over_time(anyu_cpu_ratio[1h] OFFSET))", offset)
+		if math.IsNaN(n) {
+			return 0
+		}
+		return min(time.Duration(n)*s.opts.Interval, time.Hour)
 	}
+	now, before := known(""), known(" offset 7d")
+	w.Known = before
+	// Of an hour that is known in part only, the mean is that of the part.
+	w.Volume = Pair{perSecond(w.Volume.Now, now), perSecond(w.Volume.Before, before)}
 	return w, err
+}
+
+// leastKnown is how much of an hour must be known for a mean of it.
+const leastKnown = time.Minute
+
+func perSecond(n float64, over time.Duration) float64 {
+	if over < leastKnown {
+		return math.NaN()
+	}
+	return n / over.Seconds()
 }
