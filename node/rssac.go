@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"anyu/dns/wire"
@@ -102,19 +101,10 @@ func (n *Node) rssacCommand() (any, error) {
 	return n.rssac.Today(time.Now()), nil
 }
 
-// RSSAC002 implements console.Measured; nil where nothing is measured.
+// RSSAC002 and RSSAC002File implement console.Measured, where something is measured.
 func (s shown) RSSAC002() *rssac.Today {
-	if s.n.rssac == nil {
-		return nil
-	}
 	t := s.n.rssac.Today(time.Now())
 	return &t
 }
 
-// RSSAC002File is one of the files of days that are over.
-func (s shown) RSSAC002File(path string) ([]byte, error) {
-	if s.n.rssac == nil {
-		return nil, fs.ErrNotExist
-	}
-	return s.n.rssac.File(path)
-}
+func (s shown) RSSAC002File(path string) ([]byte, error) { return s.n.rssac.File(path) }
