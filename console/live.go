@@ -119,9 +119,10 @@ func (c *Console) updateOf(p *page, kind, name string, turn int) (*update, error
 		}
 		charts, view, templates = v.Charts, v, []string{"zonefacts", "rows"}
 	} else {
-		v := c.overviewOf(p)
+		lists := turn%5 == 0
+		v := c.overviewOf(p, lists)
 		charts, view, templates = v.Charts, v, []string{"figures"}
-		if turn%5 == 0 {
+		if lists {
 			templates = append(templates, "openfindings", "beside", "movers", "tops", "ranked")
 		}
 		if every := max(1, int(p.Period.Step(time.Second, 240)/(5*time.Second))); turn%every != 0 {

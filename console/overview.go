@@ -58,23 +58,26 @@ func (c *Console) overview(p *page) error {
 	if p.Period.Moving() {
 		p.Live = p.With("lang", "", "page", "overview")
 	}
-	return p.show("overview", http.StatusOK, c.overviewOf(p))
+	return p.show("overview", http.StatusOK, c.overviewOf(p, true))
 }
 
-// overviewOf gathers everything the first page shows.
-func (c *Console) overviewOf(p *page) *overviewView {
+// overviewOf gathers what the first page shows. The lists are merged from up to an hour of minutes, and may be left out.
+func (c *Console) overviewOf(p *page, lists bool) *overviewView {
 	s := c.figures(p, "")
 	v := &overviewView{page: p, Gone: s.unavailable}
 	open, total := c.opts.Findings.List(findings.Query{OnlyOpen: true, Limit: topLines})
 	v.Findings, v.More = open, total-len(open)
 	v.Figures = c.fourFigures(p, s)
 	v.Charts = c.overviewCharts(p, s)
+	p.DataAt = dataAt(s, p)
+	if !lists {
+		return v
+	}
 	v.Movers, v.Tops = c.moved(p), c.topLists(p)
 	c.rank(p, v)
 	if len(p.sources) > 1 {
 		v.Watched = c.beside(p)
 	}
-	p.DataAt = dataAt(s, p)
 	return v
 }
 
