@@ -147,6 +147,8 @@ type Log struct {
 	Space Size `yaml:"space"`
 	// Without names the columns that are not kept, of docs/formats/log.md: for example [client_port, answers]. Default [id]; [] keeps all.
 	Without []string `yaml:"without"`
+	// Clients is how clients stand in it.
+	Clients LogClients `yaml:"clients"`
 	// ClickHouse also keeps the log in a cluster.
 	ClickHouse ClickHouse `yaml:"clickhouse"`
 }
@@ -285,6 +287,7 @@ func (c *Config) Default() {
 	if c.Log.Without == nil {
 		c.Log.Without = []string{"id"}
 	}
+	c.Log.Clients.setDefaults()
 	c.Log.ClickHouse.setDefaults()
 	preset(&c.Figures.Days, 30)
 	c.RSSAC002.setDefaults(c)

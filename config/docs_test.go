@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write docs/config.md")
 // docs/config.md is made from the comments of the fields, so that there is one description of each key.
 func TestDocs_describeEveryKey(t *testing.T) {
 	var decls []ast.Decl
-	for _, file := range []string{"config.go", "recursion.go", "clickhouse.go"} {
+	for _, file := range []string{"config.go", "recursion.go", "clickhouse.go", "hide.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

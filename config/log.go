@@ -17,5 +17,8 @@ func (l *Log) check() error {
 			return wrong("$.log.without", "%q is no column that can be left out: there are %s", name, strings.Join(LogColumns(), ", "))
 		}
 	}
+	if err := l.Clients.check(); err != nil {
+		return err
+	}
 	return l.ClickHouse.check()
 }

@@ -116,7 +116,7 @@ func (p *page) Evidence(f findings.Record) string {
 	switch f.Kind {
 	case "nx-share":
 		return link("/log", at, "zone", f.Subject, "rcode", "NXDOMAIN")
-	case "log-disk", "log-segment", "log-space", "log-cut":
+	case "log-disk", "log-segment", "log-space", "log-cut", "log-pseudonyms":
 		return p.Link("/about") + "#storage"
 	}
 	if strings.HasPrefix(f.Kind, "zone-") {

@@ -86,6 +86,7 @@ type Node struct {
 	findings *findings.Store
 	notify   []*notify.Receiver
 	trail    *trail.Trail
+	hider    *hider       // of the log; nil: clients are kept as they are
 	store    *store.Store // nil: the query log is on this machine only
 	book     keptBook
 	history  *history.Store
@@ -290,7 +291,7 @@ func (n *Node) workers() int {
 // openTrail opens the query log. Without it answers go on: a full disk is no reason to stop.
 func (n *Node) openTrail() {
 	t, err := trail.Open(trail.Options{
-		Witness: segments{n}, Holds: n.held(), SealEvery: n.sealEvery(),
+		Hider: n.hideClients(), Witness: segments{n}, Holds: n.held(), SealEvery: n.sealEvery(),
 		Dir: n.data.Path(logDir), Node: n.conf().Node, Off: n.opts.NoQueryLog || !*n.conf().Log.Queries, Names: n.names, Source: n.gauge.Source,
 		Findings: n.findings, Retain: time.Duration(n.conf().Log.Days) * 24 * time.Hour, MaxBytes: int64(n.conf().Log.Space), Without: n.conf().Log.Without, Logger: n.opts.Log,
 	})
@@ -307,6 +308,7 @@ func (n *Node) background(ctx context.Context) {
 	n.work.Go(func() { n.watchFiles(ctx) })
 	n.work.Go(func() { n.tendLedger(ctx) })
 	n.work.Go(func() { n.tendRSSAC(ctx) })
+	n.work.Go(func() { n.tendPseudonyms(ctx) })
 	if every := n.systemd.watchdog(); every > 0 {
 		n.work.Go(func() { n.feedWatchdog(ctx, every) })
 	}

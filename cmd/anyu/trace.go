@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"anyu/watch/ledger"
+	"anyu/watch/pseudonym"
 	"anyu/watch/trail"
 )
 
@@ -28,7 +29,36 @@ type traceFlags struct {
 	config, store                                                                 string
 	dataGiven                                                                     bool
 	limit                                                                         int
+	holders                                                                       holders
 	asJSON                                                                        bool
+	keys                                                                          []*pseudonym.Key // of two people
+}
+
+// unmask opens the keys of pseudonyms, and has a client looked for under each of them.
+func (t *traceFlags) unmask(f *trail.Filter, std streams) (err error) {
+	if t.export != "" {
+		return errors.New("--export keeps rows as they stand in the log: with pseudonyms, without --holder")
+	}
+	if t.keys, err = openKeys(t.data, t.holders, std); err != nil || !f.Client.IsValid() {
+		return err
+	}
+	if !f.Client.IsSingleIP() {
+		return fmt.Errorf("--client %s: with pseudonyms a client is looked for by its whole address; leave --client out to see all", t.client)
+	}
+	for _, k := range t.keys {
+		f.Clients = append(f.Clients, k.Of(f.Client.Addr()))
+	}
+	return nil
+}
+
+// shown is a client's address where the keys at hand tell it.
+func (t *traceFlags) shown(client string) string {
+	for _, k := range t.keys {
+		if a, ok := k.Show(client); ok {
+			return a.String()
+		}
+	}
+	return client
 }
 
 func (t *traceFlags) define(f *flag.FlagSet) {
@@ -36,7 +66,8 @@ func (t *traceFlags) define(f *flag.FlagSet) {
 	f.StringVar(&t.store, "store", "", "where to look: `segments` of the data folder, or clickhouse; default: segments, or what log.clickhouse.search of --config says")
 	f.StringVar(&t.config, "config", "", "configuration `FILE` that names the data folder and the ClickHouse servers")
 	f.StringVar(&t.name, "name", "", "`NAME`, or *.NAME for everything below it")
-	f.StringVar(&t.client, "client", "", "`PREFIX` or address of the client")
+	f.StringVar(&t.client, "client", "", "`PREFIX`, address or pseudonym of the client")
+	f.Var(&t.holders, "holder", "key pair `FILE` of a person, once for each of two: pseudonyms of clients are looked for and shown as addresses (rows and --top client)")
 	f.StringVar(&t.answer, "answer", "", "`PREFIX` or address that was among the answers")
 	f.StringVar(&t.kind, "type", "", "`TYPE` of the question, for example AAAA")
 	f.StringVar(&t.rcode, "rcode", "", "`RCODE` of the reply, for example SERVFAIL; none: there was no reply")
@@ -72,6 +103,11 @@ func runTrace(args []string, std streams) int {
 	}
 	if err := t.mode(); err != nil {
 		return fail(std, err)
+	}
+	if len(t.holders) > 0 {
+		if err := t.unmask(&filter, std); err != nil {
+			return fail(std, err)
+		}
 	}
 	f.Visit(func(f *flag.Flag) { t.dataGiven = t.dataGiven || f.Name == "data" })
 	log, end, err := t.where()
@@ -119,7 +155,9 @@ func (t *traceFlags) filter(now time.Time) (f trail.Filter, err error) {
 	if t.zone != "" {
 		f.Zone = strings.ToLower(strings.TrimSuffix(t.zone, ".") + ".")
 	}
-	if f.Client, err = prefix("--client", t.client); err != nil {
+	if _, _, ok := pseudonym.Parse(t.client); ok {
+		f.Clients = []string{t.client}
+	} else if f.Client, err = prefix("--client", t.client); err != nil {
 		return f, err
 	}
 	if f.Answer, err = prefix("--answer", t.answer); err != nil {
@@ -184,6 +222,7 @@ func rowsTrace(ctx context.Context, t *traceFlags, log searched, filter trail.Fi
 		if n++; n%64 == 1 { // the first at once
 			defer buffered.Flush()
 		}
+		r.Client = t.shown(r.Client)
 		if t.asJSON {
 			return out.Encode(tracedRow{When: r.At(), Row: r})
 		}

@@ -87,6 +87,9 @@ func (t *traceFlags) showTop(list []trail.Counted, all, values, others int64, st
 	w := tabwriter.NewWriter(std.out, 2, 0, 2, ' ', tabwriter.AlignRight)
 	out := json.NewEncoder(std.out)
 	for _, c := range list[:min(t.limit, len(list))] {
+		if t.top == "client" {
+			c.Value = t.shown(c.Value)
+		}
 		if t.asJSON {
 			out.Encode(topLine{c, c.First, c.Last})
 		} else {

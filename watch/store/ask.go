@@ -78,8 +78,15 @@ func conditions(f trail.Filter) []string {
 	equal("node", f.Node)
 	equal("qtype", f.Type)
 	equal("rcode", f.Rcode)
+	var clients []string // one of which is to fit
+	for _, c := range f.Clients {
+		clients = append(clients, "client = "+quote(c))
+	}
 	if f.Client.IsValid() {
-		all = append(all, within(columnIP, f.Client), "client != ''")
+		clients = append(clients, within(columnIP, f.Client))
+	}
+	if len(clients) > 0 {
+		all = append(all, "("+strings.Join(clients, " OR ")+")", "client != ''")
 	}
 	if f.Answer.IsValid() {
 		all = append(all, "arrayExists(x -> "+within("x", f.Answer)+", "+columnAnswers+")")

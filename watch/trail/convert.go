@@ -80,7 +80,7 @@ func (s *segments) write(text []byte) (good int, err error) {
 	d := newDictionary()
 	places, good, cut := locate(text, format, d)
 	words := newTranslator(d.zone, d.source)
-	words.next, words.without = format, d.without
+	words.next, words.without, words.key = format, d.without, d.key
 	for begin := 0; begin < len(places); {
 		end := begin
 		for end < len(places) && places[end].hour == places[begin].hour {

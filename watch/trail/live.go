@@ -26,7 +26,7 @@ func (t *Trail) openLogs() (logs []openedLog, ids []string, err error) {
 	if t.live != nil {
 		livePath = t.live.path
 		live = openedLog{regions: slices.Clone(t.live.regions), words: newTranslator(t.opts.Names.Name, t.opts.Source)}
-		live.words.without = leaveOut(t.opts.Without)
+		live.words.without, live.words.key = leaveOut(t.opts.Without), t.live.key
 		live.file, err = os.Open(livePath)
 	}
 	t.mu.Unlock()

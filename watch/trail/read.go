@@ -16,6 +16,7 @@ type Filter struct {
 	From, To time.Time    // [From, To)
 	Name     string       // of the question: exact, or "*.example.org." for everything below
 	Client   netip.Prefix // one address is a prefix of full length
+	Clients  []string     // pseudonyms (watch/pseudonym), one of which the client is; nil: any
 	Answer   netip.Prefix // of an address among the answers
 	Zone     string
 	Source   string

@@ -71,7 +71,7 @@ func newSearch(ctx context.Context, f Filter) *search {
 		}
 	}
 	s.within(answerColumn, f.Answer)
-	s.within(clientColumn, f.Client)
+	s.clients(f)
 	s.exactly("zone", f.Zone)
 	s.exactly("rcode", f.Rcode)
 	s.exactly("qtype", f.Type)
@@ -84,6 +84,24 @@ func newSearch(ctx context.Context, f Filter) *search {
 func (s *search) exactly(column, value string) {
 	if value != "" {
 		s.tests = append(s.tests, test{field: fieldOf(column), exact: value, fits: func(v []byte) bool { return string(v) == value }})
+	}
+}
+
+// clients: an address, or one of its pseudonyms under the keys at hand.
+func (s *search) clients(f Filter) {
+	switch {
+	case len(f.Clients) == 0:
+		s.within(clientColumn, f.Client)
+	case len(f.Clients) == 1 && !f.Client.IsValid():
+		s.exactly(clientColumn, f.Clients[0])
+	default:
+		s.tests = append(s.tests, test{field: fieldOf(clientColumn), fits: func(v []byte) bool {
+			if slices.Contains(f.Clients, string(v)) {
+				return true
+			}
+			addr, err := netip.ParseAddr(string(v))
+			return err == nil && f.Client.IsValid() && f.Client.Contains(addr)
+		}})
 	}
 }
 

@@ -33,6 +33,7 @@ type Options struct {
 	Source      func(id uint16) (name, node string)   // of observations; nil: all are "self" on Node
 	Findings    event.Sink                            // full disk, early deletion
 	Without     []string                              // columns that are not kept, of Optional; nil is DefaultWithout
+	Hider       Hider                                 // nil: addresses of clients are kept as they are
 	Retain      time.Duration                         // 0 is 190 days: six months by law, and a week
 	MaxBytes    int64                                 // 0 is no limit
 	SegmentRows int                                   // 0 is 1,000,000
@@ -42,6 +43,13 @@ type Options struct {
 	Holds       func(path string) bool                // tells that a segment (relative, with slashes) must not be deleted yet; nil: none
 	SealEvery   time.Duration                         // how long rows stay in an append-only file at most; 0 is until the hour is over
 	Logger      *slog.Logger
+}
+
+// Hider hides who asked, before anything is written.
+type Hider interface {
+	// Hide changes the client's address and subnet of q in place, and tells the ID of the key that the address is a pseudonym of now (see
+	// watch/pseudonym); "" where it is an address still. One goroutine calls it.
+	Hide(q *event.Query) (key string)
 }
 
 // AppendFile is what the log is first written to.
@@ -66,10 +74,11 @@ type Trail struct {
 	opts  Options
 	keeps packing
 
-	slab  *slab // being filled; of the observing goroutine
-	slabs int   // ever made
-	queue chan *slab
-	free  chan *slab
+	slab   *slab       // being filled; of the observing goroutine
+	hidden event.Query // the observation without who asked; the same
+	slabs  int         // ever made
+	queue  chan *slab
+	free   chan *slab
 
 	dropped atomic.Uint64
 	rows    atomic.Uint64 // synced
@@ -87,6 +96,7 @@ type Trail struct {
 type slab struct {
 	buf  []byte
 	rows int
+	key  string // of the pseudonyms in it
 }
 
 // Open prepares the folder and begins to write. What a crash left behind becomes segments in the background.
@@ -138,13 +148,20 @@ func (t *Trail) Observe(q *event.Query) {
 	if t.opts.Off {
 		return
 	}
+	key := ""
+	if t.opts.Hider != nil {
+		t.hidden = *q // others observe it as it is
+		q = &t.hidden
+		key = t.opts.Hider.Hide(q)
+	}
 	s := t.slab
-	if s == nil || len(s.buf)+maxPacked > cap(s.buf) {
+	if s == nil || len(s.buf)+maxPacked > cap(s.buf) || s.key != key {
 		t.hand()
 		if s = t.take(); s == nil {
 			t.dropped.Add(1)
 			return
 		}
+		s.key = key
 		t.slab = s
 	}
 	at := len(s.buf)

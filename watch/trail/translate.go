@@ -5,6 +5,7 @@ import (
 
 	"anyu/dns/wire"
 	"anyu/event"
+	"anyu/watch/pseudonym"
 )
 
 // translator makes rows for people from packed ones. It remembers texts, for the same names and clients come again.
@@ -12,9 +13,11 @@ type translator struct {
 	zone    func(uint32) string
 	source  func(uint16) (name, node string)
 	without without
+	key     string // that clients are pseudonyms of; "": they are addresses
 	next    unpacker
 	names   map[string][2]string // wire form: lower case, as asked
-	clients map[[16]byte]string
+	clients map[[16]byte]string  // addresses of all kinds
+	askers  map[[16]byte]string  // pseudonyms
 	buf     []byte
 	numbers []numbers // for the next rows
 	answers answerReader
@@ -51,7 +54,7 @@ func (n *numbers) signed(v int32) *int32 {
 const maxTexts = 32 << 10
 
 func newTranslator(zone func(uint32) string, source func(uint16) (string, string)) *translator {
-	return &translator{zone: zone, source: source, next: (*packed).next, names: map[string][2]string{}, clients: map[[16]byte]string{}}
+	return &translator{zone: zone, source: source, next: (*packed).next, names: map[string][2]string{}, clients: map[[16]byte]string{}, askers: map[[16]byte]string{}}
 }
 
 func (t *translator) row(q *packed) Row {
@@ -59,7 +62,7 @@ func (t *translator) row(q *packed) Row {
 	n := t.take()
 	r.Source, r.Node = t.source(q.Source)
 	if q.Has&event.HasClient != 0 {
-		r.Client, r.ClientPort = t.client(q.Client), n.of(q.ClientPort)
+		r.Client, r.ClientPort = t.asker(q.Client), n.of(q.ClientPort)
 	}
 	if len(q.Name) > 0 {
 		r.Name, r.NameAsked = t.name(q.Name)
@@ -122,6 +125,22 @@ func (t *translator) more(r *Row, q *packed, n *numbers) {
 			r.AnswerTTL = n.signed(int32(a.ttl))
 		}
 	}
+}
+
+// asker is the client: its address, or what stands for it.
+func (t *translator) asker(addr [16]byte) string {
+	if t.key == "" {
+		return t.client(addr)
+	}
+	text, ok := t.askers[addr]
+	if !ok {
+		text = pseudonym.Text(t.key, addr)
+		if len(t.askers) >= maxTexts {
+			clear(t.askers)
+		}
+		t.askers[addr] = text
+	}
+	return text
 }
 
 func (t *translator) client(addr [16]byte) string {

@@ -35,6 +35,7 @@ const (
 	frameSource = 3 // number (2 octets), length of name (1 octet), name, node
 
 	frameWithout = 4 // the columns that are not kept, with commas between; before any rows
+	frameKey     = 5 // the ID of the key that clients are pseudonyms of; before any rows
 )
 
 // walName names a file by its beginning; names sort by time.
@@ -44,6 +45,7 @@ func walName(now time.Time) string { return now.UTC().Format("20060102T150405.00
 type appendLog struct {
 	path    string
 	id      string // of its segments too
+	key     string // of the pseudonyms in it
 	file    AppendFile
 	began   time.Time
 	size    int64 // of whole frames
@@ -65,9 +67,9 @@ type region struct {
 
 const regionSize = 64 << 10
 
-func createLog(opts *Options, now time.Time) (*appendLog, error) {
+func createLog(opts *Options, now time.Time, key string) (*appendLog, error) {
 	id := walName(now)
-	l := &appendLog{id: id, path: filepath.Join(opts.Dir, walDir, id+walExt), began: now, zones: map[uint32]bool{}, sources: map[uint16]bool{}}
+	l := &appendLog{id: id, key: key, path: filepath.Join(opts.Dir, walDir, id+walExt), began: now, zones: map[uint32]bool{}, sources: map[uint16]bool{}}
 	var err error
 	if l.file, err = opts.Create(l.path); err != nil {
 		return nil, err
@@ -77,6 +79,9 @@ func createLog(opts *Options, now time.Time) (*appendLog, error) {
 	}
 	l.size = int64(len(walMagic))
 	l.frame(frameWithout, []byte(leaveOut(opts.Without).String()))
+	if key != "" {
+		l.frame(frameKey, []byte(key))
+	}
 	return l, nil
 }
 
@@ -214,6 +219,7 @@ type dictionary struct {
 	zones   map[uint32]string
 	sources map[uint16][2]string
 	without without
+	key     string
 }
 
 func newDictionary() *dictionary {
@@ -236,6 +242,8 @@ func (d *dictionary) learn(kind byte, payload []byte) {
 		d.sources[binary.LittleEndian.Uint16(payload)] = [2]string{string(payload[3:n]), string(payload[n:])}
 	case kind == frameWithout:
 		d.without = leaveOut(strings.Split(string(payload), ","))
+	case kind == frameKey:
+		d.key = string(payload)
 	}
 }
 
@@ -259,7 +267,7 @@ func readLog(r io.Reader, hidden without, see func(Row) error) (good int64, err 
 	good, err = readFrames(r, func(kind byte, payload []byte) error {
 		if kind != frameRows {
 			d.learn(kind, payload)
-			t.without = d.without | hidden
+			t.without, t.key = d.without|hidden, d.key
 			return nil
 		}
 		return t.rows(payload, see)

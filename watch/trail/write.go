@@ -50,13 +50,16 @@ func (t *Trail) write() {
 }
 
 // create begins a file where there is none. It is made under the lock, so that the keeper never takes it for a sealed one.
-func (w *writer) create(now time.Time) error {
+func (w *writer) create(now time.Time, key string) error {
+	if w.log != nil && w.log.key != key {
+		w.seal(now)
+	}
 	if w.log != nil {
 		return nil
 	}
 	w.t.mu.Lock()
 	defer w.t.mu.Unlock()
-	log, err := createLog(&w.t.opts, now)
+	log, err := createLog(&w.t.opts, now, key)
 	if err == nil {
 		w.log, w.t.live = log, log
 	}
@@ -70,7 +73,7 @@ func (w *writer) append(s *slab, now time.Time) {
 		w.t.dropped.Add(uint64(s.rows))
 		return
 	}
-	err := w.create(now)
+	err := w.create(now, s.key)
 	var reg region
 	if err == nil {
 		reg, err = w.log.append(s, &w.t.opts)
