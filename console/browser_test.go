@@ -132,7 +132,7 @@ func (b *browser) until(t *testing.T, what, script string) {
 }
 
 func allPages(w *world) []string {
-	return []string{"/", "/zones", "/zones/bank.lab.", "/findings?state=all", "/findings/" + w.finding, "/log", "/recursion", "/sources", "/ledger", "/rssac002", "/about", "/login"}
+	return []string{"/", "/zones", "/zones/bank.lab.", "/findings?state=all", "/findings/" + w.finding, "/log", "/recursion", "/sources", "/ledger", "/storage", "/rssac002", "/about", "/login"}
 }
 
 func TestBrowser_pagesLoadWithoutComplaints(t *testing.T) {
@@ -329,7 +329,7 @@ func TestScreens(t *testing.T) {
 		{"overview-zh", "/?lang=zh&theme=light", 1360, 1180}, {"overview-en-dark", "/?lang=en&theme=dark", 1360, 1180}, {"zones-zh", "/zones?lang=zh&theme=light", 1360, 560},
 		{"zone-en", "/zones/bank.lab.?lang=en&theme=light", 1360, 1000}, {"findings-zh-dark", "/findings?state=all&lang=zh&theme=dark", 1360, 480}, {"finding-zh", "/findings/" + w.finding + "?lang=zh&theme=light", 1360, 820},
 		{"overview-all-en", "/?source=*&lang=en&theme=light", 1360, 1900}, {"sources-zh", "/sources?lang=zh&theme=light", 1360, 560}, {"rssac-en-dark", "/rssac002?lang=en&theme=dark", 1360, 620},
-		{"log-zh", "/log?lang=zh&theme=light", 1360, 800}, {"log-en-dark", "/log?rcode=NXDOMAIN&lang=en&theme=dark", 1360, 800}, {"recursion-zh", "/recursion?lang=zh&theme=light", 1360, 1100}, {"recursion-en-dark", "/recursion?lang=en&theme=dark", 1360, 1100}, {"about-zh", "/about?lang=zh&theme=light", 1360, 900}, {"login-zh", "/login?lang=zh&theme=light", 1000, 520},
+		{"log-zh", "/log?lang=zh&theme=light", 1360, 800}, {"log-en-dark", "/log?rcode=NXDOMAIN&lang=en&theme=dark", 1360, 800}, {"recursion-zh", "/recursion?lang=zh&theme=light", 1360, 1100}, {"recursion-en-dark", "/recursion?lang=en&theme=dark", 1360, 1100}, {"about-zh", "/about?lang=zh&theme=light", 1360, 900}, {"storage-zh", "/storage?lang=zh&theme=light", 1360, 1100}, {"storage-en-dark", "/storage?lang=en&theme=dark", 1360, 900}, {"login-zh", "/login?lang=zh&theme=light", 1000, 520},
 		{"phone-zh", "/?lang=zh&theme=light", 360, 1400}, {"phone-log-en", "/log?lang=en&theme=dark", 360, 900}, {"wall-zh-dark", "/?wall=1&lang=zh&theme=dark", 1920, 1080},
 	} {
 		b.run(t, chromedp.EmulateViewport(s.width, s.height))

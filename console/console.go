@@ -130,6 +130,7 @@ type Options struct {
 	Node     Node
 	Auditor  Auditor  // may be nil
 	Book     Book     // may be nil
+	Stores   Stores   // may be nil
 	Measured Measured // may be nil
 	Log      *slog.Logger
 }

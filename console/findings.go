@@ -116,8 +116,8 @@ func (p *page) Evidence(f findings.Record) string {
 	switch f.Kind {
 	case "nx-share":
 		return link("/log", at, "zone", f.Subject, "rcode", "NXDOMAIN")
-	case "log-disk", "log-segment", "log-space", "log-cut", "log-pseudonyms":
-		return p.Link("/about") + "#storage"
+	case "log-disk", "log-segment", "log-space", "log-cut", "log-pseudonyms", "store-unreachable", "store-spool-full", "store-segment", "store-retention":
+		return p.Link("/storage")
 	}
 	if strings.HasPrefix(f.Kind, "zone-") {
 		return p.ZoneLink(f.Subject)

@@ -28,7 +28,7 @@ func TestPages_areCompleteAndSmall(t *testing.T) {
 	w := newWorld(t)
 	const maxPage = 150_000
 	for _, lang := range []string{"zh", "en"} {
-		for _, path := range []string{"/?", "/?last=1h&", "/?last=30d&", "/zones?", "/zones/bank.lab.?", "/zones/bank.lab.?last=24h&", "/findings?", "/findings?state=all&", "/findings/" + w.finding + "?", "/log?", "/log?rcode=NXDOMAIN&", "/?source=edge&", "/?source=*&", "/?node=bj-2&last=24h&", "/zones/bank.lab.?source=*&", "/recursion?", "/sources?", "/ledger?", "/rssac002?", "/about?", "/login?", "/nothing?", "/?last=99d&"} {
+		for _, path := range []string{"/?", "/?last=1h&", "/?last=30d&", "/zones?", "/zones/bank.lab.?", "/zones/bank.lab.?last=24h&", "/findings?", "/findings?state=all&", "/findings/" + w.finding + "?", "/log?", "/log?rcode=NXDOMAIN&", "/?source=edge&", "/?source=*&", "/?node=bj-2&last=24h&", "/zones/bank.lab.?source=*&", "/recursion?", "/sources?", "/ledger?", "/storage?", "/rssac002?", "/about?", "/login?", "/nothing?", "/?last=99d&"} {
 			start := time.Now()
 			answer, text := w.get(t, path+"lang="+lang, "Accept", "text/html")
 			took := time.Since(start)

@@ -25,6 +25,7 @@ import (
 	"anyu/watch/gauge"
 	"anyu/watch/history"
 	"anyu/watch/rssac"
+	"anyu/watch/store"
 	"anyu/watch/tap/live"
 	"anyu/watch/trail"
 )
@@ -83,7 +84,7 @@ func newWorld(t *testing.T) *world {
 	}
 	c, err := console.New(console.Options{
 		Name: "bj-ns1", Version: "0.1.0", Language: "en", Clock: time.FixedZone("CST", 8*3600), Listen: netip.MustParseAddrPort("127.0.0.1:8053"), Hosts: []string{"dns.example.org"},
-		Users: w.users, Gauge: w.gauge, History: store, Findings: w.findings, Trail: w.trail, Metrics: registry, Zones: w, Resolver: w, Sources: w, Node: w, Book: w, Auditor: &w.kept, Measured: w, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Users: w.users, Gauge: w.gauge, History: store, Findings: w.findings, Trail: w.trail, Metrics: registry, Zones: w, Resolver: w, Sources: w, Node: w, Book: w, Stores: w, Auditor: &w.kept, Measured: w, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -326,4 +327,15 @@ func do(t *testing.T, r *http.Request, headers ...string) (*http.Response, strin
 		t.Fatal(err)
 	}
 	return answer, b.String()
+}
+
+// Storage implements Stores.
+func (w *world) Storage(now time.Time) (console.Storage, error) {
+	s := console.Storage{Octets: 900e9, Oldest: now.Add(-40 * 24 * time.Hour), Keep: 190, Free: 1e12, Backup: now.Add(-20 * time.Hour), BackupTo: "/backup/monday",
+		Store: &store.Status{Sent: 4_711_000_000, Segments: 12, Octets: 180e6, Since: now.Add(-time.Hour), Servers: []store.Server{{Address: "ch1.bank.lab:9000", Up: true, Tried: true}, {Address: "ch2.bank.lab:9000", Tried: true, Error: "connect: connection refused"}}}}
+	for d := 40; d >= 0; d-- {
+		s.Days = append(s.Days, console.StoredDay{Date: now.UTC().AddDate(0, 0, -d).Format(time.DateOnly), Octets: int64(20e9 + 1e9*(d%7))})
+	}
+	s.Forecast(now)
+	return s, nil
 }

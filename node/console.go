@@ -34,7 +34,7 @@ func (n *Node) openConsole() error {
 		Name: c.Node, Version: n.opts.Version, Language: c.Language,
 		Listen: c.Console.Listen, Hosts: c.Console.Hosts, Certificate: c.Console.Certificate, Key: c.Console.Key,
 		Users: users, Gauge: n.gauge, History: n.history, Findings: n.findings, Trail: n.trail, Metrics: n.registry,
-		Zones: seen, Resolver: seen, Sources: seen, Node: seen, Auditor: seen, Book: seen, Measured: measured, Log: n.opts.Log,
+		Zones: seen, Resolver: seen, Sources: seen, Node: seen, Auditor: seen, Book: seen, Stores: seen, Measured: measured, Log: n.opts.Log,
 	})
 	if err != nil {
 		return err

@@ -4,16 +4,23 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"anyu/node"
+	"anyu/watch/ledger"
 )
 
 func runBackup(args []string, std streams) int {
 	f := flag.NewFlagSet("anyu backup DIR", flag.ContinueOnError)
 	data := f.String("data", defaultData, "`DIR` of the data folder")
 	return copyData(f, data, args, std, func(dir string, tell func(string, int64)) (int, int64, error) {
-		return node.Backup(*data, dir, tell)
+		files, size, err := node.Backup(*data, dir, tell)
+		if err != nil {
+			return files, size, err
+		}
+		return files, size, auditBackup(*data, dir, files, size)
 	})
 }
 
@@ -47,4 +54,18 @@ func copyData(f *flag.FlagSet, data *string, args []string, std streams, do func
 	}
 	fmt.Fprintf(std.out, "%d files, %d octets: %s and %s hold the same state\n", files, size, *data, words[0])
 	return done
+}
+
+// auditBackup keeps in the ledger that there is a copy, so that people see when the last one was made.
+func auditBackup(data, dir string, files int, size int64) error {
+	l, err := ledger.Open(ledgerOf(data), hostName())
+	if err != nil {
+		return fmt.Errorf("the backup is whole, but not in the ledger: %w", err)
+	}
+	defer l.Close()
+	if full, err := filepath.Abs(dir); err == nil {
+		dir = full
+	}
+	return l.Append(time.Now(), &ledger.Entry{Kind: ledger.Audit, Subject: ledger.ActBackup, Who: whoAmI(),
+		Facts: []ledger.Fact{{Name: "to", Value: dir}, {Name: "files", Value: strconv.Itoa(files)}, {Name: "octets", Value: strconv.FormatInt(size, 10)}, {Name: "by", Value: "anyu backup"}}})
 }

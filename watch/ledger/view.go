@@ -21,14 +21,19 @@ type View struct {
 	next    int64
 	live    map[string]int64 // octets of the segments that are there
 	recent  []Entry
+	backup  *Entry
 	started bool
 }
+
+// ActBackup is the subject of the act that made a backup; its fact "to" says where.
+const ActBackup = "backup"
 
 // Seen is a view at a time.
 type Seen struct {
 	Entries  int64
 	Segments int
 	Octets   int64   // of the segments
+	Backup   *Entry  // the last one; nil: none is known
 	Recent   []Entry // acts, traces, rules, losses and what was erased; the newest first
 }
 
@@ -43,7 +48,7 @@ func (v *View) Look(dir string) (Seen, error) {
 		v.started = false
 		return Seen{}, fmt.Errorf("looking at the ledger: %w", err)
 	}
-	s := Seen{Entries: v.next, Segments: len(v.live), Recent: slices.Clone(v.recent)}
+	s := Seen{Entries: v.next, Segments: len(v.live), Recent: slices.Clone(v.recent), Backup: v.backup}
 	for _, octets := range v.live {
 		s.Octets += octets
 	}
@@ -58,7 +63,7 @@ func (v *View) look(dir string) error {
 	}
 	text, err := os.ReadFile(filepath.Join(dir, headFile))
 	if errors.Is(err, os.ErrNotExist) {
-		v.offset, v.next, v.live, v.recent, v.started = 0, 0, nil, nil, false
+		v.offset, v.next, v.live, v.recent, v.backup, v.started = 0, 0, nil, nil, nil, false
 		return nil
 	}
 	if err != nil {
@@ -79,7 +84,7 @@ func (v *View) look(dir string) error {
 		return err
 	}
 	if !v.started || v.key != key || head.Size < v.next || info.Size() < v.offset {
-		v.key, v.offset, v.next, v.live, v.recent, v.started = key, 0, 0, map[string]int64{}, nil, true
+		v.key, v.offset, v.next, v.live, v.recent, v.backup, v.started = key, 0, 0, map[string]int64{}, nil, nil, true
 	}
 	enough := errors.New("enough")
 	_, err = eachLine(io.NewSectionReader(file, v.offset, info.Size()-v.offset), func(line []byte) error {
@@ -106,6 +111,9 @@ func (v *View) take(e Entry) {
 		v.live[e.Subject] = e.Octets
 	case Removed:
 		delete(v.live, e.Subject)
+	}
+	if e.Kind == Audit && e.Subject == ActBackup {
+		v.backup = &e
 	}
 	if e.Kind == Segment || e.Kind == Removed || e.Kind == Finding {
 		return
