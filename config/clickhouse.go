@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"net"
+	"net/url"
 	"strings"
 )
 
@@ -80,6 +82,39 @@ func (c *ClickHouse) check() error {
 		return wrong(at+".days", "%d: from 1 to %d", c.Days, maxDays)
 	case c.Search && len(c.Addresses) == 0:
 		return wrong(at+".search", "needs addresses: where to look")
+	}
+	return nil
+}
+
+// Ledger has the heads of the ledger co-signed by others, so that a folder that was put back or made anew is found without anybody carrying checkpoints.
+type Ledger struct {
+	// Witnesses are asked to co-sign each ten minutes in which something was added (C2SP tlog-witness): another anyu (`anyu ledger witness`), or one of a public network.
+	// They get the checkpoint: the node's name, a number and a hash. Default: none.
+	Witnesses []Witness `yaml:"witnesses"`
+	// Quorum is how many of them must have co-signed a checkpoint for it to be kept in DATA/ledger/witnessed. Default: all.
+	Quorum int `yaml:"quorum"`
+}
+
+// Witness is one of them.
+type Witness struct {
+	// URL is its submission prefix, to which /add-checkpoint is added.
+	URL string `yaml:"url"`
+	// Key is its public key, NAME+HASH+KEY for Ed25519 cosignatures.
+	Key string `yaml:"key"`
+}
+
+func (l *Ledger) check() error {
+	for i, w := range l.Witnesses {
+		at := fmt.Sprintf("$.ledger.witnesses[%d]", i)
+		if u, err := url.Parse(w.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return wrong(at+".url", "%q: write https://HOST/PREFIX", w.URL)
+		}
+		if strings.Count(w.Key, "+") < 2 {
+			return wrong(at+".key", "%q: write NAME+HASH+KEY, as `anyu ledger witness` prints it", w.Key)
+		}
+	}
+	if l.Quorum < 0 || l.Quorum > len(l.Witnesses) {
+		return wrong("$.ledger.quorum", "%d: there are %d witnesses", l.Quorum, len(l.Witnesses))
 	}
 	return nil
 }

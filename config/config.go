@@ -32,9 +32,11 @@ type Config struct {
 	// Recursion is the resolver.
 	Recursion Recursion `yaml:"recursion"`
 	Log       Log       `yaml:"log"`
-	Figures   Figures   `yaml:"figures"`
-	RSSAC002  RSSAC002  `yaml:"rssac002"`
-	Notify    Notify    `yaml:"notify"`
+	// Ledger proves that the log, acts and findings are unaltered (docs/ledger.md).
+	Ledger   Ledger   `yaml:"ledger"`
+	Figures  Figures  `yaml:"figures"`
+	RSSAC002 RSSAC002 `yaml:"rssac002"`
+	Notify   Notify   `yaml:"notify"`
 
 	// Taps are other servers that are watched, and interfaces. What they do is counted and logged as what this server itself does, each under its own name.
 	Taps []Tap `yaml:"taps"`

@@ -221,6 +221,9 @@ func (c *Config) Check() error {
 	if err := c.checkRSSAC002(); err != nil {
 		return err
 	}
+	if err := c.Ledger.check(); err != nil {
+		return err
+	}
 	if err := c.Notify.check(); err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ anyu/lab/scene:      anyu/dns/* anyu/event anyu/serve anyu/serve/* anyu/watch/de
 anyu/console:        anyu/event anyu/dns/wire anyu/watch/* anyu/console/*
 anyu/console/*:      anyu/event anyu/dns/wire anyu/watch/* anyu/console/*
 anyu/node:           anyu/*
-anyu/cmd/anyu:       anyu/watch/pseudonym anyu/watch/ledger anyu/watch/trail anyu/watch/store anyu/lab/* anyu/config anyu/node anyu/dns/* anyu/console/* anyu/watch/tap anyu/watch/tap/*
+anyu/cmd/anyu:       anyu/watch/pseudonym anyu/watch/ledger anyu/watch/ledger/witness anyu/watch/trail anyu/watch/store anyu/lab/* anyu/config anyu/node anyu/dns/* anyu/console/* anyu/watch/tap anyu/watch/tap/*
 anyu/bench/trail:    anyu/event anyu/dns/wire anyu/watch/trail
 anyu/bench/taps:     anyu/dns/wire anyu/watch/tap/capture anyu/watch/tap/dnstap anyu/watch/tap/framestream
 anyu/bench/*:

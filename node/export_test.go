@@ -63,3 +63,9 @@ func RetryLedger(n *Node) {
 	defer n.book.mu.Unlock()
 	n.book.retry = time.Time{}
 }
+
+// AskWitnesses has the ledger's head co-signed now.
+func AskWitnesses(ctx context.Context, n *Node) error {
+	_, err := n.witnessed(ctx, -1, map[string]time.Time{}, time.Now())
+	return err
+}

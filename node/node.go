@@ -307,6 +307,7 @@ func (n *Node) background(ctx context.Context) {
 	n.work.Go(func() { n.openHistory(ctx) })
 	n.work.Go(func() { n.watchFiles(ctx) })
 	n.work.Go(func() { n.tendLedger(ctx) })
+	n.work.Go(func() { n.askWitnesses(ctx) })
 	n.work.Go(func() { n.tendRSSAC(ctx) })
 	n.work.Go(func() { n.tendPseudonyms(ctx) })
 	if every := n.systemd.watchdog(); every > 0 {
@@ -418,6 +419,7 @@ func (n *Node) fixed(c *config.Config) error {
 		{"answers.compiled", old.Answers.Compiled, c.Answers.Compiled},
 		{"answers.cookie_secret", old.Answers.CookieSecret, c.Answers.CookieSecret},
 		{"log", old.Log, c.Log},
+		{"ledger", old.Ledger, c.Ledger},
 		{"figures", old.Figures, c.Figures},
 		{"rssac002", old.RSSAC002, c.RSSAC002},
 		{"notify", old.Notify, c.Notify},

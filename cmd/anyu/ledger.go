@@ -16,7 +16,7 @@ import (
 	"anyu/watch/ledger"
 )
 
-const ledgerUse = "ledger takes verify, checkpoint, list, prove ENTRY|SEGMENT..., check FILE, or erase --client PREFIX --reason TEXT"
+const ledgerUse = "ledger takes verify, checkpoint, list, prove ENTRY|SEGMENT..., check FILE, witness --dir DIR --log KEY, or erase --client PREFIX --reason TEXT"
 
 func runLedger(args []string, std streams) int {
 	if len(args) == 0 {
@@ -33,6 +33,8 @@ func runLedger(args []string, std streams) int {
 		return proveEntries(args[1:], std)
 	case "check":
 		return checkProofs(args[1:], std)
+	case "witness":
+		return serveWitness(args[1:], std)
 	case "erase":
 		return eraseClient(args[1:], std)
 	}
@@ -134,10 +136,14 @@ func readKey(text string) (string, error) {
 func printCheckpoint(args []string, std streams) int {
 	f := flag.NewFlagSet("anyu ledger checkpoint", flag.ContinueOnError)
 	data := f.String("data", defaultData, "`DIR` of the data folder")
+	witnessed := f.Bool("witnessed", false, "the last one that the witnesses of ledger.witnesses have co-signed, with their signatures")
 	if _, status, ok := parse(f, args, std); !ok {
 		return status
 	}
 	text, err := ledger.Head(ledgerOf(*data))
+	if *witnessed {
+		text, err = node.Witnessed(*data)
+	}
 	if err != nil {
 		return fail(std, err)
 	}

@@ -40,7 +40,7 @@ func commands() []command {
 		{"backup", "DIR", "copy the data folder's state into DIR", runBackup},
 		{"restore", "DIR", "put a backup into an empty data folder", runRestore},
 		{"trace", "[flags]", "search the query log: rows, tops, evidence packages", runTrace},
-		{"ledger", "verify | checkpoint | list | prove ... | check FILE | erase", "prove that what was kept is unaltered", runLedger},
+		{"ledger", "verify | checkpoint | list | prove ... | check FILE | erase | witness", "prove that what was kept is unaltered", runLedger},
 		{"pseudonym", "holder FILE | list | show ... | destroy KEY", "clients of the query log that two people together can show", runPseudonym},
 		{"clickhouse", "tables [--config FILE] [--create]", "tables of the query log in ClickHouse", runClickHouse},
 		{"lab", "replay FILE|DIR...", "run scenarios in a simulated Internet", runLab},

@@ -10,7 +10,7 @@
 // golang.org/x/mod/sumdb/tlog; can be made again from the entries), checkpoint (the last signed head), checkpoints (older heads, one at least each
 // hour in which something was added), key (the secret one), key.pub.
 //
-// Limits today: one key for the life of a ledger; witnesses are asked by who carries the checkpoint to them.
+// Limits today: one key for the life of a ledger.
 package ledger
 
 import (

@@ -102,3 +102,24 @@ func ReadProofs(r io.Reader) (list []Proof, err error) {
 	}
 	return list, nil
 }
+
+// Consistency is the last signed head, and proves that its tree holds that of older sizes (RFC 6962, Section 2.1.2): what a witness asks for.
+func (l *Ledger) Consistency() (head Checkpoint, text []byte, prove func(size, old int64) (tlog.TreeProof, error), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	end, err := l.exclude()
+	if err != nil {
+		return head, nil, nil, fmt.Errorf("proving the ledger's growth: %w", err)
+	}
+	defer end()
+	if err := l.catchUp(); err != nil {
+		return head, nil, nil, fmt.Errorf("proving the ledger's growth: %w", err)
+	}
+	if text, err = os.ReadFile(filepath.Join(l.dir, headFile)); err == nil {
+		head, err = OpenCheckpoint(text, l.public)
+	}
+	if err != nil {
+		return head, nil, nil, fmt.Errorf("proving the ledger's growth: %w", err)
+	}
+	return head, text, func(size, old int64) (tlog.TreeProof, error) { return tlog.ProveTree(size, old, l.reader()) }, nil
+}
