@@ -49,6 +49,11 @@ type Node interface {
 	Ready() error
 }
 
+// Searcher gives the newest rows of the query log that fit: this machine's log, or a cluster that has those of all nodes.
+type Searcher interface {
+	Rows(ctx context.Context, f trail.Filter) (trail.Found, error)
+}
+
 // Auditor keeps who did what. When Audit returns it is on disk.
 type Auditor interface {
 	Audit(who, act string, facts map[string]string)
@@ -118,21 +123,23 @@ type Options struct {
 	Hosts            []string // names that requests may use, besides loopback and the address itself
 	Certificate, Key string
 
-	Users    *account.Store
-	Gauge    *gauge.Gauge
-	History  *history.Store
-	Findings *findings.Store
-	Trail    *trail.Trail
-	Metrics  prometheus.Gatherer
-	Zones    Zones
-	Resolver Resolver // may be nil
-	Sources  Sources
-	Node     Node
-	Auditor  Auditor  // may be nil
-	Book     Book     // may be nil
-	Stores   Stores   // may be nil
-	Measured Measured // may be nil
-	Log      *slog.Logger
+	Users     *account.Store
+	Gauge     *gauge.Gauge
+	History   *history.Store
+	Findings  *findings.Store
+	Trail     *trail.Trail
+	Cluster   Searcher // may be nil: the query log is on this machine only
+	InCluster bool     // the log is searched there where nobody chooses
+	Metrics   prometheus.Gatherer
+	Zones     Zones
+	Resolver  Resolver // may be nil
+	Sources   Sources
+	Node      Node
+	Auditor   Auditor  // may be nil
+	Book      Book     // may be nil
+	Stores    Stores   // may be nil
+	Measured  Measured // may be nil
+	Log       *slog.Logger
 }
 
 // Limits of the server (stop: slow and large requests that hold connections and memory).

@@ -25,6 +25,7 @@ const (
 type logFilter struct {
 	Name, Client, Zone, Type, Rcode, Transport, MS, Source string
 
+	Store  string // where it is looked: inNode or inCluster
 	trail  trail.Filter
 	slow   int64 // us
 	Errors map[string]string
@@ -36,6 +37,12 @@ func (f *logFilter) parse(p *page) {
 	get := func(name string) string { return strings.TrimSpace(q.Get(name)) }
 	f.Name, f.Client, f.Zone, f.Type, f.Rcode, f.Transport, f.MS = get("name"), get("client"), get("zone"), get("type"), get("rcode"), get("transport"), get("ms")
 	f.Source = get("source")
+	if f.Store = get("store"); f.Store != inCluster && f.Store != inNode {
+		f.Store = inNode
+		if p.console.opts.InCluster {
+			f.Store = inCluster
+		}
+	}
 	f.Errors = map[string]string{}
 	f.trail = trail.Filter{From: p.Period.From, To: p.Period.To, Name: f.Name, Type: strings.ToUpper(f.Type), Rcode: f.Rcode, Limit: logRows}
 	if f.Source != everySource {
@@ -77,6 +84,23 @@ func clientPrefix(text string) (netip.Prefix, error) {
 	return netip.ParsePrefix(text)
 }
 
+// What the form calls the places where rows are.
+const (
+	inNode    = "node"
+	inCluster = "cluster"
+)
+
+// searcher is where rows are looked for.
+func (c *Console) searcher(f *logFilter) Searcher {
+	if f.Store == inCluster && c.opts.Cluster != nil {
+		return c.opts.Cluster
+	}
+	return c.opts.Trail
+}
+
+// Clustered tells whether there is a choice.
+func (v *logView) Clustered() bool { return v.console.opts.Cluster != nil }
+
 // own tells whether the console has to look at rows itself.
 func (f *logFilter) own() bool { return f.Transport != "" || f.slow > 0 }
 
@@ -87,13 +111,13 @@ func (f *logFilter) fits(r *trail.Row) bool {
 // search asks the trail, until there is a page of rows, everything was seen, or ctx ends.
 func (c *Console) search(ctx context.Context, f *logFilter) (trail.Found, error) {
 	if !f.own() {
-		return c.opts.Trail.Rows(ctx, f.trail)
+		return c.searcher(f).Rows(ctx, f.trail)
 	}
 	ask := f.trail
 	ask.Limit = logBatch
 	var all trail.Found
 	for {
-		found, err := c.opts.Trail.Rows(ctx, ask)
+		found, err := c.searcher(f).Rows(ctx, ask)
 		if err != nil {
 			return all, err
 		}

@@ -45,3 +45,16 @@ func TestStorage_pageSaysWhatWaitsAndWhatIsDown(t *testing.T) {
 		t.Errorf("%.300s", text)
 	}
 }
+
+// The log is searched where the form says; nobody who chose is sent elsewhere by the next link.
+func TestLog_isSearchedWhereItIsToldTo(t *testing.T) {
+	w := newWorld(t)
+	_, here := w.get(t, "/log?lang=en")
+	_, there := w.get(t, "/log?lang=en&store=cluster")
+	if strings.Contains(here, "only.in.the.cluster.") || !strings.Contains(there, "only.in.the.cluster.") {
+		t.Error("the place was not taken")
+	}
+	if !strings.Contains(there, `value="cluster" selected`) || !strings.Contains(there, "store=cluster") {
+		t.Error("the place is not kept")
+	}
+}

@@ -84,7 +84,7 @@ func newWorld(t *testing.T) *world {
 	}
 	c, err := console.New(console.Options{
 		Name: "bj-ns1", Version: "0.1.0", Language: "en", Clock: time.FixedZone("CST", 8*3600), Listen: netip.MustParseAddrPort("127.0.0.1:8053"), Hosts: []string{"dns.example.org"},
-		Users: w.users, Gauge: w.gauge, History: store, Findings: w.findings, Trail: w.trail, Metrics: registry, Zones: w, Resolver: w, Sources: w, Node: w, Book: w, Stores: w, Auditor: &w.kept, Measured: w, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Users: w.users, Gauge: w.gauge, History: store, Findings: w.findings, Trail: w.trail, Metrics: registry, Zones: w, Resolver: w, Sources: w, Node: w, Book: w, Stores: w, Cluster: elsewhere{}, Auditor: &w.kept, Measured: w, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -338,4 +338,11 @@ func (w *world) Storage(now time.Time) (console.Storage, error) {
 	}
 	s.Forecast(now)
 	return s, nil
+}
+
+// elsewhere is a cluster with one row.
+type elsewhere struct{}
+
+func (elsewhere) Rows(context.Context, trail.Filter) (trail.Found, error) {
+	return trail.Found{Rows: []trail.Row{{Time: time.Now().UnixMicro(), Node: "ns9", Source: "self", Name: "only.in.the.cluster.", Type: "A", Rcode: "NOERROR"}}, Complete: true, Scanned: 1}, nil
 }

@@ -30,13 +30,19 @@ func (n *Node) openConsole() error {
 	if n.rssac != nil {
 		measured = seen
 	}
-	n.console, err = console.Open(console.Options{
+	opts := console.Options{
 		Name: c.Node, Version: n.opts.Version, Language: c.Language,
 		Listen: c.Console.Listen, Hosts: c.Console.Hosts, Certificate: c.Console.Certificate, Key: c.Console.Key,
 		Users: users, Gauge: n.gauge, History: n.history, Findings: n.findings, Trail: n.trail, Metrics: n.registry,
 		Zones: seen, Resolver: seen, Sources: seen, Node: seen, Auditor: seen, Book: seen, Stores: seen, Measured: measured, Log: n.opts.Log,
-	})
-	if err != nil {
+	}
+	if len(c.Log.ClickHouse.Addresses) > 0 {
+		if n.cluster, err = OpenSearch(c); err != nil {
+			return err
+		}
+		opts.Cluster, opts.InCluster = n.cluster, c.Log.ClickHouse.Search
+	}
+	if n.console, err = console.Open(opts); err != nil {
 		return err
 	}
 	n.work.Go(func() {

@@ -86,8 +86,9 @@ type Node struct {
 	findings *findings.Store
 	notify   []*notify.Receiver
 	trail    *trail.Trail
-	hider    *hider       // of the log; nil: clients are kept as they are
-	store    *store.Store // nil: the query log is on this machine only
+	hider    *hider        // of the log; nil: clients are kept as they are
+	cluster  *store.Search // of the console; nil: none
+	store    *store.Store  // nil: the query log is on this machine only
 	book     keptBook
 	history  *history.Store
 	registry *prometheus.Registry

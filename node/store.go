@@ -68,6 +68,9 @@ func (n *Node) openStore() error {
 
 // closeStore ends the sending. What waits is sent by the next run.
 func (n *Node) closeStore() {
+	if n.cluster != nil {
+		n.cluster.Close()
+	}
 	if n.store == nil {
 		return
 	}

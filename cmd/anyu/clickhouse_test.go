@@ -57,6 +57,15 @@ func TestTrace_inClickHouse(t *testing.T) {
 			t.Errorf("/metrics has no %s", want)
 		}
 	}
+	page, err := http.Get("http://" + p.http + "/api/anyu/log?name=ns.example.org") // search: true
+	if err != nil {
+		t.Fatal(err)
+	}
+	text2, err := io.ReadAll(page.Body)
+	page.Body.Close()
+	if err != nil || strings.Count(string(text2), `"qname":"ns.example.org."`) != 3 {
+		t.Errorf("the console finds in the cluster: %v\n%s", err, text2)
+	}
 	if out, status := run(t, "control", "status", "--data", data); status != 0 || !strings.Contains(out, "clickhouse "+cluster.Addresses[0]) {
 		t.Errorf("%d %s", status, out)
 	}
