@@ -196,7 +196,13 @@ func TestStore_clearsUpWhatADeadProcessLeft(t *testing.T) {
 	}
 	found := &sink{}
 	s := pretend(t, dir, found, 1<<40, map[string]*pretended{"a:9000": a, "b:9000": b})
-	time.Sleep(100 * time.Millisecond)
+	for range 2000 {
+		if s.Status().Segments == 1 && strings.Contains(found.kinds(), "store-unreachable:true") {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	time.Sleep(100 * time.Millisecond) // it goes on waiting
 	st := s.Status()
 	if st.Segments != 1 || len(b.rows) == 0 {
 		t.Errorf("what server a has to clear up waits for it, and nothing else does: %+v", st)
