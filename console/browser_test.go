@@ -132,7 +132,7 @@ func (b *browser) until(t *testing.T, what, script string) {
 }
 
 func allPages(w *world) []string {
-	return []string{"/", "/zones", "/zones/bank.lab.", "/findings?state=all", "/findings/" + w.finding, "/log", "/recursion", "/sources", "/ledger", "/storage", "/rssac002", "/about", "/login"}
+	return []string{"/", "/zones", "/zones/bank.lab.", "/findings?state=all", "/findings/" + w.finding, "/log", "/log?show=top&by=answer", "/log?show=timeline", "/log?show=pdns", "/recursion", "/sources", "/ledger", "/storage", "/rssac002", "/about", "/login"}
 }
 
 func TestBrowser_pagesLoadWithoutComplaints(t *testing.T) {
@@ -300,7 +300,7 @@ func TestBrowser_completeWithoutScript(t *testing.T) {
 	// Acknowledge, filter and page on without script: plain links and forms.
 	b.run(t, chromedp.Navigate(b.root+"/findings"), chromedp.Click[chromedp.CSS]("td form button"), chromedp.WaitNotPresent[chromedp.CSS]("td form button"))
 	b.run(t, chromedp.Navigate(b.root+"/log"), chromedp.SetValue[chromedp.CSS]("input[name=rcode]", "NXDOMAIN"), chromedp.Click[chromedp.CSS](".filter button"),
-		chromedp.WaitVisible[chromedp.CSS]("table.log"), chromedp.Click[chromedp.CSS]("a[rel=next]"), chromedp.WaitVisible[chromedp.CSS]("table.log"))
+		chromedp.WaitVisible[chromedp.CSS](`input[name=rcode][value=NXDOMAIN]`), chromedp.Click[chromedp.CSS]("a[rel=next]"), chromedp.WaitVisible[chromedp.CSS]("table.log"))
 	address, err := chromedp.Run(b.ctx, chromedp.Location())
 	if err != nil || !strings.Contains(address, "before=") || !strings.Contains(address, "rcode=NXDOMAIN") {
 		t.Errorf("further back is %s", address)

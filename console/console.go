@@ -52,6 +52,7 @@ type Node interface {
 // Searcher gives the newest rows of the query log that fit: this machine's log, or a cluster that has those of all nodes.
 type Searcher interface {
 	Rows(ctx context.Context, f trail.Filter) (trail.Found, error)
+	Each(ctx context.Context, f trail.Filter, see func(*trail.Row) error) (scanned int, err error)
 }
 
 // Auditor keeps who did what. When Audit returns it is on disk.

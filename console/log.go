@@ -23,7 +23,7 @@ const (
 
 // logFilter is what the log is searched for, as it stands in the address.
 type logFilter struct {
-	Name, Client, Zone, Type, Rcode, Transport, MS, Source string
+	Name, Client, Answer, Zone, Type, Rcode, Transport, MS, Source string
 
 	Store  string // where it is looked: inNode or inCluster
 	trail  trail.Filter
@@ -36,7 +36,7 @@ func (f *logFilter) parse(p *page) {
 	q := p.r.URL.Query()
 	get := func(name string) string { return strings.TrimSpace(q.Get(name)) }
 	f.Name, f.Client, f.Zone, f.Type, f.Rcode, f.Transport, f.MS = get("name"), get("client"), get("zone"), get("type"), get("rcode"), get("transport"), get("ms")
-	f.Source = get("source")
+	f.Source, f.Answer = get("source"), get("answer")
 	if f.Store = get("store"); f.Store != inCluster && f.Store != inNode {
 		f.Store = inNode
 		if p.console.opts.InCluster {
@@ -61,6 +61,13 @@ func (f *logFilter) parse(p *page) {
 			f.Errors["client"] = p.T("log.client.wrong")
 		}
 		f.trail.Client = prefix
+	}
+	if f.Answer != "" {
+		prefix, err := clientPrefix(f.Answer)
+		if err != nil {
+			f.Errors["answer"] = p.T("log.answer.wrong")
+		}
+		f.trail.Answer = prefix
 	}
 	if f.MS != "" {
 		ms, err := strconv.ParseFloat(f.MS, 64)
@@ -157,6 +164,15 @@ type logView struct {
 	NoLog    bool
 	Off      bool
 	Filtered bool
+
+	Show           string // the view; "rows" is the first
+	By             string // what "top" counts by
+	Counted        int    // rows, of the other views
+	Tops           []topLine
+	Timeline       *chartView
+	Records        []recordLine
+	MoreRecords    int
+	Ruled, Partial int // rows that passive DNS left out, and those without all their answers
 }
 
 // logRow is a row with its texts and links.
@@ -168,6 +184,7 @@ type logRow struct {
 	Bad                                                    bool
 	ByName, ByClient, ByZone, ByType, ByRcode, ByTransport string
 	EDEText                                                string
+	Told                                                   string // the answers, in a line
 }
 
 func (c *Console) log(p *page) error {
@@ -180,10 +197,13 @@ func (c *Console) log(p *page) error {
 }
 
 func (c *Console) logOf(p *page) (*logView, error) {
-	v := &logView{page: p, NoLog: c.opts.Trail == nil, InTime: true}
+	v := &logView{page: p, NoLog: c.opts.Trail == nil, InTime: true, Show: p.r.URL.Query().Get("show")}
+	if !slices.Contains(v.Shows(), v.Show) {
+		v.Show = v.Shows()[0]
+	}
 	v.Filter.parse(p)
 	f := &v.Filter
-	v.Filtered = f.Name+f.Client+f.Zone+f.Type+f.Rcode+f.Transport+f.MS+f.trail.Source+f.trail.Node != ""
+	v.Filtered = f.Name+f.Client+f.Answer+f.Zone+f.Type+f.Rcode+f.Transport+f.MS+f.trail.Source+f.trail.Node != ""
 	if v.NoLog || len(f.Errors) > 0 {
 		return v, nil
 	}
@@ -192,6 +212,12 @@ func (c *Console) logOf(p *page) (*logView, error) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(p.r.Context(), logTime)
 	defer cancel()
+	if v.Show != v.Shows()[0] {
+		scanned, err := c.count(ctx, p, v)
+		v.InTime, v.Complete = ctx.Err() == nil, ctx.Err() == nil
+		v.Took, v.Scanned = unit.Seconds.Text(time.Since(start).Seconds()), unit.Count.Text(float64(scanned))
+		return v, err
+	}
 	found, err := c.search(ctx, f)
 	if err != nil {
 		return nil, err
@@ -226,7 +252,7 @@ func (p *page) rows(list []trail.Row) []logRow {
 		return p.Link("/log", name, value)
 	}
 	for i, r := range list {
-		row := logRow{Row: r, When: r.At().In(p.Clock).Format("15:04:05.000"), Full: r.At().In(p.Clock).Format("2006-01-02 15:04:05.000000 -07:00"), MS: unit.Unknown, Size: unit.Unknown}
+		row := logRow{Row: r, Told: shortly(&r), When: r.At().In(p.Clock).Format("15:04:05.000"), Full: r.At().In(p.Clock).Format("2006-01-02 15:04:05.000000 -07:00"), MS: unit.Unknown, Size: unit.Unknown}
 		if r.Latency != nil {
 			row.MS = strconv.FormatFloat(float64(*r.Latency)/1000, 'f', 3, 64)
 			for _, b := range bounds {

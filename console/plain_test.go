@@ -28,7 +28,7 @@ func TestPages_areCompleteAndSmall(t *testing.T) {
 	w := newWorld(t)
 	const maxPage = 150_000
 	for _, lang := range []string{"zh", "en"} {
-		for _, path := range []string{"/?", "/?last=1h&", "/?last=30d&", "/zones?", "/zones/bank.lab.?", "/zones/bank.lab.?last=24h&", "/findings?", "/findings?state=all&", "/findings/" + w.finding + "?", "/log?", "/log?rcode=NXDOMAIN&", "/?source=edge&", "/?source=*&", "/?node=bj-2&last=24h&", "/zones/bank.lab.?source=*&", "/recursion?", "/sources?", "/ledger?", "/storage?", "/rssac002?", "/about?", "/login?", "/nothing?", "/?last=99d&"} {
+		for _, path := range []string{"/?", "/?last=1h&", "/?last=30d&", "/zones?", "/zones/bank.lab.?", "/zones/bank.lab.?last=24h&", "/findings?", "/findings?state=all&", "/findings/" + w.finding + "?", "/log?", "/log?rcode=NXDOMAIN&", "/log?show=top&by=answer&", "/log?show=timeline&last=24h&", "/log?show=pdns&", "/?source=edge&", "/?source=*&", "/?node=bj-2&last=24h&", "/zones/bank.lab.?source=*&", "/recursion?", "/sources?", "/ledger?", "/storage?", "/rssac002?", "/about?", "/login?", "/nothing?", "/?last=99d&"} {
 			start := time.Now()
 			answer, text := w.get(t, path+"lang="+lang, "Accept", "text/html")
 			took := time.Since(start)
@@ -538,5 +538,27 @@ func TestLedger_pageAndCheckpoint(t *testing.T) {
 	}
 	if r, text := w.get(t, "/ledger/checkpoint"); !strings.HasPrefix(text, "anyu/ns1\n4711\n") || !strings.Contains(r.Header.Get("Content-Disposition"), "attachment") {
 		t.Errorf("%v %q", r.Header, text)
+	}
+}
+
+// A trace's other views: who was told an address, when, and the records that clients were told.
+func TestLog_topTimelineAndPassiveDNS(t *testing.T) {
+	w := newWorld(t)
+	for path, want := range map[string][]string{
+		"/log?name=www.shop.lab&show=pdns":                {"<td data-label=\"Type\">A</td>", "203.0.113.37", "answer=203.0.113.37", "First seen"},
+		"/log?answer=203.0.113.37&show=top&by=name":       {"www.shop.lab.", `<svg class="bar"`, "queries counted"},
+		"/log?answer=203.0.113.37&show=top&by=answer":     {"203.0.113.37", "100"},
+		"/log?answer=203.0.113.37&show=timeline&last=24h": {`id="c-timeline"`, "<svg", "queries counted"},
+		"/log?answer=203.0.113.37":                        {"table class=\"log", "203.0.113.37"},
+		"/log?answer=203.0.113.250&show=pdns":             {"No query of this time"},
+		"/log?answer=here":                                {"Write an answer as an address"},
+		"/log?show=everything":                            {"table class=\"log"},
+	} {
+		_, text := w.get(t, path+"&lang=en")
+		for _, one := range want {
+			if !strings.Contains(text, one) {
+				t.Errorf("%s has no %q", path, one)
+			}
+		}
 	}
 }

@@ -159,6 +159,13 @@ func (w *world) query(r *rand.Rand, at time.Time, flood bool) *event.Query {
 		Flags: 0x8400 | rcode, Rcode: rcode, Type: uint16(types[r.IntN(len(types))]), Class: 1, Reason: event.NoReason, QuerySize: 40, ReplySize: uint16(60 + r.IntN(200)),
 		From: event.FromCompiled, Clock: event.ClockSelf, Name: name,
 	}
+	if rcode == 0 && q.Type == uint16(wire.TypeA) { // answers are kept, too
+		var b wire.Builder
+		b.Reset(make([]byte, 512))
+		b.Question(name, wire.TypeA, wire.ClassIN)
+		b.RR(wire.Answers, name, wire.TypeA, wire.ClassIN, 300, []byte{203, 0, 113, byte(len(host)*7 + len(zone))})
+		q.Reply = b.Finish(0, 0x8400)
+	}
 	if r.IntN(30) == 0 {
 		q.Transport, q.Latency = event.TCP, q.Latency*4
 	}
@@ -345,4 +352,14 @@ type elsewhere struct{}
 
 func (elsewhere) Rows(context.Context, trail.Filter) (trail.Found, error) {
 	return trail.Found{Rows: []trail.Row{{Time: time.Now().UnixMicro(), Node: "ns9", Source: "self", Name: "only.in.the.cluster.", Type: "A", Rcode: "NOERROR"}}, Complete: true, Scanned: 1}, nil
+}
+
+func (e elsewhere) Each(ctx context.Context, f trail.Filter, see func(*trail.Row) error) (scanned int, err error) {
+	found, err := e.Rows(ctx, f)
+	for i := range found.Rows {
+		if err == nil {
+			err = see(&found.Rows[i])
+		}
+	}
+	return found.Scanned, err
 }

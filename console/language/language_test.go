@@ -42,7 +42,7 @@ func TestCatalogues_haveTheSameKeysAndPlaceholders(t *testing.T) {
 }
 
 // dynamic are keys that are made of a word known when the page is shown: by these beginnings.
-var dynamic = []string{"span.", "kind.", "about.", "fact.", "advice.", "state.", "role.", "severity.", "from.", "dropped.", "top.", "chart.", "figure.", "zone.", "findings.", "error.", "recursion.", "sources.", "keystate.", "localanswer.", "origin.", "entry.", "movers.kind."}
+var dynamic = []string{"span.", "kind.", "about.", "fact.", "advice.", "state.", "role.", "severity.", "from.", "dropped.", "top.", "chart.", "figure.", "zone.", "findings.", "error.", "recursion.", "sources.", "keystate.", "localanswer.", "origin.", "entry.", "movers.kind.", "log.show.", "log.upstream"}
 
 func TestCatalogues_holdWhatPagesUseAndNothingElse(t *testing.T) {
 	all := load(t)

@@ -200,6 +200,9 @@ func (p *PassiveDNS) Add(r *Row) error {
 	return nil
 }
 
+// Len is how many different records there are.
+func (p *PassiveDNS) Len() int { return len(p.records) }
+
 // Record is a line of the passive DNS view; its JSON is the Common Output Format (draft-dulaunoy-dnsop-passive-dns-cof-13).
 type Record struct {
 	Name  string `json:"rrname"`
