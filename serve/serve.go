@@ -164,8 +164,10 @@ func (w *Worker) question(out []byte) int {
 	switch {
 	case w.q.Class != wire.ClassIN:
 		return w.otherClass(out)
-	case w.q.Type == wire.TypeOPT || w.q.Type == 0:
+	case w.q.Type == wire.TypeOPT || w.q.Type == 0 || w.q.Type == wire.TypeTKEY || w.q.Type == wire.TypeTSIG: // RFC 6895, Section 3.1: of the exchange itself
 		return w.fail(out, wire.FormErr, event.NoReason, "")
+	case w.q.Type == wire.TypeNXNAME: // RFC 9824, Section 3.5: it stands in NSEC records only
+		return w.fail(out, wire.FormErr, reasonInvalidType, "NXNAME is no type to ask for")
 	}
 	w.recursive = w.available && (w.q.Flags&wire.FlagRD != 0 || w.config.Recursion.Snoop)
 	if w.config.Recursion != nil && w.config.Recursion.Local != nil {

@@ -16,6 +16,7 @@ const (
 	reasonProhibited       = 18
 	reasonNotAuthoritative = 20
 	reasonNotSupported     = 21
+	reasonInvalidType      = 30
 )
 
 // fromZone answers from the closest zone that holds the name: one of ours, else one of those that are always there. The name is the one asked for,

@@ -2,7 +2,7 @@
 // while the root servers cannot be reached, and no question to them tells who asks for what.
 //
 // It promises: a version is used only if its ZONEMD (RFC 8976) and all its signatures (RFC 4035) hold, from the trust anchors down; never one with an
-// older serial; it is not altered; after the SOA's expire time without a good version none is used, and the caller asks the root servers
+// older serial; it is not altered; after the SOA's expire time, or the end of the first signature, without a good version none is used, and the caller asks the root servers
 // again (RFC 8806, Section 2). What was refused is kept as a reason for people to read.
 //
 // It refuses to fetch, to write and to answer: Due says which source to ask and when, Offer takes what came. It has no clock.
@@ -14,6 +14,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"anyu/dns/dnssec"
@@ -84,8 +85,8 @@ func (m *Mirror) Zone(now int64) *zone.Zone {
 
 // Errors of Offer.
 var (
-	// ErrOlder: the version has an older serial than the one in use (a roll-back, or a source that lags).
-	ErrOlder = errors.New("older than the version in use")
+	// ErrOlder: the version has an older serial than the last one used, expired or not (a roll-back, or a source that lags).
+	ErrOlder = errors.New("older than the last version used")
 	// ErrZONEMD: the digest of the zone is missing or wrong.
 	ErrZONEMD = errors.New("ZONEMD does not verify")
 )
@@ -97,13 +98,28 @@ func (m *Mirror) Offer(now int64, z *zone.Zone, source string, anchors []validat
 		return m.err
 	}
 	soa := timersOf(z)
-	if m.zone == nil || z.Serial() != m.zone.Serial() {
-		m.zone = z
-	}
+	m.zone = z // of the same serial, too: its signatures may be newer
 	m.source, m.verified, m.err, m.failed = source, now, nil, 0
-	m.expires = now + int64(min(soa.expire, maxExpire))
+	m.expires = min(now+int64(min(soa.expire, maxExpire)), signedUntil(z, now))
 	m.next = now + int64(min(max(soa.refresh, minRefresh), maxRefresh))
 	return nil
+}
+
+// signedUntil is when the first of a zone's signatures ends (ns since 1970; RFC 4034, Section 3.1.5: serial number arithmetic). From then on a part of the copy
+// proves nothing, and names below that would be bogus which the root servers answer.
+func signedUntil(z *zone.Zone, now int64) int64 {
+	first := int32(math.MaxInt32) // seconds from now
+	for n := range z.All() {
+		for s := range n.Sets() {
+			if s.Type() != wire.TypeRRSIG {
+				continue
+			}
+			for it := s.Iter(); it.Next(); {
+				first = min(first, int32(binary.BigEndian.Uint32(it.RData()[8:])-uint32(now/1e9)))
+			}
+		}
+	}
+	return now + int64(first)*1e9
 }
 
 // judge decides about a version.
@@ -111,7 +127,7 @@ func (m *Mirror) judge(now int64, z *zone.Zone, anchors []validate.Anchor) error
 	if !z.Apex().Equal(m.name) {
 		return fmt.Errorf("is zone %s, not %s", z.Apex(), m.name)
 	}
-	if m.zone != nil && now < m.expires && int32(z.Serial()-m.zone.Serial()) < 0 { // RFC 1982, Section 3.2
+	if m.zone != nil && int32(z.Serial()-m.zone.Serial()) < 0 { // RFC 1982, Section 3.2
 		return fmt.Errorf("%w, which has serial %d", ErrOlder, m.zone.Serial())
 	}
 	return Verify(now, z, m.trust, anchors, m.workers)

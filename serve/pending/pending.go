@@ -133,7 +133,7 @@ func (t *Table) Ask(now int64, q message.Question, cd bool, c Client) bool {
 			c.Done(a)
 		})
 		if t.config.Stale && t.stale(now, q, cd) != nil {
-			t.Prefetch(now, q, cd)
+			t.Prefetch(now, q, cd) // as Unbound does; only who may look into the cache comes here
 		}
 		return true
 	}
@@ -161,20 +161,28 @@ func (t *Table) Ask(now int64, q message.Question, cd bool, c Client) bool {
 		}
 		t.counts.Merged++
 		t.wait(p, w)
-		if p.answered { // the others have had expired records already
+		switch {
+		case p.answered && t.config.Stale: // the others have had expired records already
 			t.replyStale(now, p)
+		case p.in == nil: // a renewal, for which nobody waited
+			t.due(now, p)
 		}
 		return true
 	}
 	p = t.open(now, q, cd)
 	t.wait(p, w)
-	if t.config.Stale && t.config.StaleAfter > 0 {
+	t.due(now, p)
+	t.resolve(now, p, resolve.Options{CD: cd})
+	return true
+}
+
+// due says how long the first client of a question waits for it.
+func (t *Table) due(now int64, p *question) {
+	if t.config.Stale && t.config.StaleAfter > 0 { // RFC 8767, Section 5: the client response timer
 		t.soon.push(p, now+int64(t.config.StaleAfter))
 	} else {
 		t.late.push(p, now+int64(MaxWait))
 	}
-	t.resolve(now, p, resolve.Options{CD: cd})
-	return true
 }
 
 // fromCache answers from the cache, if it can.
@@ -199,7 +207,7 @@ func (t *Table) Prefetch(now int64, q message.Question, cd bool) {
 	}
 	t.counts.Prefetched++
 	p := t.open(now, q, cd)
-	p.answered, p.renewal = true, true
+	p.renewal = true
 	t.resolve(now, p, resolve.Options{CD: cd, Refresh: true})
 }
 

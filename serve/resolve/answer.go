@@ -1,6 +1,8 @@
 package resolve
 
 import (
+	"encoding/binary"
+	"math"
 	"net/netip"
 	"time"
 
@@ -237,6 +239,11 @@ const reasonStaleNX = 19
 // staleLink is one link as the cache has it. nil: it is missing, or was found bogus.
 func (e *Engine) staleLink(now int64, q message.Question, cd bool) *cache.Answer {
 	variant := uint8(validated)
+	if cd { // what was proved serves these clients, too, as a fresh answer does
+		if l, ok := e.Cache.StaleAnswer(q, validated, now); ok && l.Security == dnssec.Secure {
+			return l
+		}
+	}
 	if cd || e.Validator == nil || !e.Validator.Secure(q.Name, now) {
 		variant = raw
 	}
@@ -294,7 +301,21 @@ func (e *Engine) Stale(now int64, q message.Question, cd bool, ttl uint32) *Answ
 			c := s.Copy()
 			c.TTL = ttl
 			section[i] = c
+			if signedUntil(s, now/second) < now/second {
+				a.Security = min(a.Security, dnssec.Unchecked) // RFC 4035, Section 5.3.1: past its end a signature proves nothing, so no AD
+			}
 		}
 	}
 	return a
+}
+
+// signedUntil is when the first of an RRset's signatures ends, in seconds since 1970 (RFC 4034, Section 3.1.5: serial number arithmetic).
+func signedUntil(s *message.RRset, now int64) int64 {
+	until := int64(math.MaxInt64)
+	for _, sig := range s.Sigs {
+		if len(sig) >= 12 {
+			until = min(until, now+int64(int32(binary.BigEndian.Uint32(sig[8:])-uint32(now))))
+		}
+	}
+	return until
 }

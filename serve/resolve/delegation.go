@@ -89,7 +89,7 @@ func (t *task) root() (*zoneCut, *failed) {
 		d.names = append(d.names, nameServer{name: h.Name, addresses: h.Addresses})
 	}
 	if len(d.names) == 0 {
-		return nil, &failed{reasonOther, "no root servers are configured"}
+		return nil, &failed{reason: reasonOther, text: "no root servers are configured"}
 	}
 	if t.config.Prime && t.e.now >= t.e.primed {
 		t.e.primed = t.e.now + 60*second // failed priming is not tried again at once: the hints do as well

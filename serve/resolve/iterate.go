@@ -20,6 +20,7 @@ type reply struct {
 	additional []*message.RRset
 	zone       wire.Name
 	from       server
+	cached     bool   // it was in the cache, unchecked
 	stream     bool   // it came over one
 	recursive  bool   // from a resolver
 	dropped    int    // records left out because they do not fit their type
@@ -57,7 +58,7 @@ func (t *task) iterate(q message.Question, avoid []server) (*reply, *failed) {
 	var passed []*Zone // configured zones whose servers have failed
 	for range MaxReferrals {
 		if t.spent.sends-sends > MaxSendsOfLink {
-			return nil, &failed{reasonOther, fmt.Sprintf("%d questions did not lead to an answer", MaxSendsOfLink)}
+			return nil, &failed{reason: reasonOther, text: fmt.Sprintf("%d questions did not lead to an answer", MaxSendsOfLink)}
 		}
 		ask := m.next(d.zone)
 		t.note(Step{Kind: StepZone, Question: ask, Zone: d.zone})
@@ -90,7 +91,7 @@ func (t *task) iterate(q message.Question, avoid []server) (*reply, *failed) {
 			}
 		}
 	}
-	return nil, &failed{reasonOther, fmt.Sprintf("%d referrals did not lead to an answer", MaxReferrals)}
+	return nil, &failed{reason: reasonOther, text: fmt.Sprintf("%d referrals did not lead to an answer", MaxReferrals)}
 }
 
 // wholeOf makes of the denial of a shorter name the answer for the whole one.
@@ -115,6 +116,8 @@ func (r *reply) links(q message.Question, first bool) []*validate.Response {
 		next := wire.Name(nil)
 		if q.Type == wire.TypeANY {
 			l.Answer, left = left, nil
+		} else if _, sets := takeAlias(left, name); q.Type == wire.TypeCNAME && hasDNAME(left, name) {
+			l.Answer, left = sets, without(left, sets)
 		} else if s := message.Find(left, name, q.Type); s != nil {
 			l.Answer, left = []*message.RRset{s}, nil
 		} else if n, sets := takeAlias(left, name); sets != nil && q.Type != wire.TypeCNAME {

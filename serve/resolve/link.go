@@ -64,7 +64,7 @@ func (t *task) cached(q message.Question, variant uint8) *cache.Answer {
 			return a
 		}
 	}
-	if a, ok := e.Cache.Answer(q, variant, e.now); ok {
+	if a, ok := e.Cache.Answer(q, variant, e.now); ok && (t.depth > 0 || a.Rcode == wire.ServFail || !withoutSOA(q, a) || t.addSOA(a)) {
 		t.refresh(a)
 		return a
 	}
@@ -116,11 +116,12 @@ func (t *task) alias(q message.Question, variant uint8) *cache.Answer {
 	if q.Type == wire.TypeANY || q.Type == wire.TypeDS {
 		return nil
 	}
+	own := q.Type == wire.TypeNSEC || q.Type == wire.TypeRRSIG // RFC 4035, Section 2.5: these stand beside a CNAME and are of its name
 	least := dnssec.Unchecked
 	if variant == validated {
 		least = dnssec.Indeterminate
 	}
-	if s, ok := t.e.Cache.RRset(q.Name, wire.TypeCNAME, t.e.now); ok && q.Type != wire.TypeCNAME && s.Trust >= cache.TrustAnswer && s.Security >= least && !wildcard(s.Set) {
+	if s, ok := t.e.Cache.RRset(q.Name, wire.TypeCNAME, t.e.now); ok && q.Type != wire.TypeCNAME && !own && s.Trust >= cache.TrustAnswer && s.Security >= least && !wildcard(s.Set) {
 		return t.made(q, s, s.Set)
 	}
 	if len(q.Name) <= 1 {
@@ -175,7 +176,7 @@ func (t *task) belowNX(q message.Question, variant uint8) *cache.Answer {
 	return nil
 }
 
-// fail makes a failure and remembers it (RFC 9520, Section 3.2), unless it is this resolution's own exhaustion.
+// fail makes a failure.
 func (t *task) fail(q message.Question, reason uint16, text string) *cache.Answer {
 	t.note(Step{Kind: StepFail, Question: q, Zone: q.Name, Text: text})
 	return &cache.Answer{Question: q, Rcode: wire.ServFail, Security: dnssec.Indeterminate, Reason: reason, Text: text, Stored: t.e.now / second, Expires: t.e.now/second + int64(t.config.failed())}
@@ -199,13 +200,13 @@ const (
 
 // fetched asks the servers, and keeps what they said.
 func (t *task) fetched(q message.Question) *cache.Answer {
-	epoch := t.e.Cache.Epoch()
+	epoch, fresh := t.e.Cache.Epoch(), t.fresh()
 	r, err := t.iterate(q, nil)
 	if err != nil {
 		t.upstream = Upstreamed{}
 		a := t.fail(q, err.reason, err.Error())
-		if err.reason != reasonLimit {
-			t.e.Cache.Since(epoch).PutAnswer(a, raw, t.failureTTL(q, raw), t.e.now)
+		if err.reason != reasonLimit || fresh && err.spent {
+			t.keepFailure(a, raw, epoch)
 		}
 		return a
 	}
@@ -227,6 +228,20 @@ func (t *task) fetched(q message.Question) *cache.Answer {
 	}
 	t.upstream = r.upstream()
 	return first
+}
+
+// fresh tells whether nothing was spent yet: what this link of the client's own question uses up, its name has used up.
+func (t *task) fresh() bool { return t.depth == 1 && t.spent == spent{} && t.checks.Whole() }
+
+// keepFailure keeps a failure (RFC 9520, Section 2.5 and 3.2). That of a limit counts against the name only where the resolution was fresh: then the next one would
+// spend as much, and whoever has a name that costs all of it would have it at each question.
+func (t *task) keepFailure(a *cache.Answer, variant uint8, epoch uint64) {
+	kept := *a
+	kept.Answer, kept.Authority, kept.Additional, kept.Security = nil, nil, nil, dnssec.Indeterminate
+	if kept.Reason == reasonLimit {
+		kept.Reason = reasonOther
+	}
+	t.e.Cache.Since(epoch).PutAnswer(&kept, variant, t.failureTTL(a.Question, variant), t.e.now)
 }
 
 // knows tells whether a question has an answer already. What an answer says beside its question does not replace that: nobody asked
@@ -353,9 +368,10 @@ func (t *task) secured(q message.Question) *cache.Answer {
 	var last *cache.Answer
 	var epoch uint64 // of last
 	var from Upstreamed
+	fresh := t.fresh()
 	defer func() { t.upstream = from }() // not who gave a key or an address on the way
 	for range MaxBogus + 1 {
-		r, known := t.rawReply(q, avoid)
+		r, known := t.rawReply(q, avoid, fresh)
 		if r == nil {
 			if last == nil {
 				return known
@@ -375,6 +391,9 @@ func (t *task) secured(q message.Question) *cache.Answer {
 				first, chain = a, broken
 			}
 			if a.Reason == reasonLimit {
+				if i == 0 && fresh {
+					t.keepFailure(a, validated, r.epoch)
+				}
 				return a
 			}
 			if a.Security == dnssec.Bogus {
@@ -387,11 +406,14 @@ func (t *task) secured(q message.Question) *cache.Answer {
 			return first
 		}
 		last, epoch = first, r.epoch
+		e.Cache.Forget(q, raw)
+		if r.cached {
+			continue // it was heard unchecked, for a client with CD or on the way to a server (RFC 6840, Appendix B): the servers may say something else
+		}
 		if chain || !r.from.Addr.IsValid() {
 			break // the keys are at fault, which were asked for elsewhere already, or there is nobody else
 		}
 		avoid = append(avoid, r.from)
-		e.Cache.Forget(q, raw)
 	}
 	t.keep(last, validated, epoch)
 	return last
@@ -399,7 +421,7 @@ func (t *task) secured(q message.Question) *cache.Answer {
 
 // rawReply gets what a server says: from the cache where it was needed unchecked before, else by asking. Without a reply it
 // returns the failure.
-func (t *task) rawReply(q message.Question, avoid []server) (*reply, *cache.Answer) {
+func (t *task) rawReply(q message.Question, avoid []server, fresh bool) (*reply, *cache.Answer) {
 	epoch := t.e.Cache.Epoch()
 	if len(avoid) == 0 && !t.opts.Refresh {
 		if a, ok := t.e.Cache.Answer(q, raw, t.e.now); ok {
@@ -414,8 +436,8 @@ func (t *task) rawReply(q message.Question, avoid []server) (*reply, *cache.Answ
 	r, err := t.iterate(q, avoid)
 	if err != nil {
 		a := t.fail(q, err.reason, err.Error())
-		if len(avoid) == 0 && err.reason != reasonLimit {
-			t.e.Cache.Since(epoch).PutAnswer(a, validated, t.failureTTL(q, validated), t.e.now)
+		if len(avoid) == 0 && (err.reason != reasonLimit || fresh && err.spent) {
+			t.keepFailure(a, validated, epoch)
 		}
 		return nil, a
 	}
@@ -423,7 +445,7 @@ func (t *task) rawReply(q message.Question, avoid []server) (*reply, *cache.Answ
 }
 
 func cachedReply(a *cache.Answer, epoch uint64) *reply {
-	return &reply{epoch: epoch, question: a.Question, rcode: a.Rcode, aa: a.AA, answer: a.Answer, authority: a.Authority, additional: a.Additional}
+	return &reply{cached: true, epoch: epoch, question: a.Question, rcode: a.Rcode, aa: a.AA, answer: a.Answer, authority: a.Authority, additional: a.Additional}
 }
 
 // withoutSOA tells whether the denial of DS came with a referral, which has no SOA.
@@ -535,7 +557,7 @@ func (s source) Fetch(q message.Question) (*validate.Response, error) {
 	}
 	a := s.t.link(q, false)
 	if a.Rcode == wire.ServFail {
-		return nil, &failed{a.Reason, a.Text}
+		return nil, &failed{reason: a.Reason, text: a.Text}
 	}
 	return &validate.Response{Question: q, Rcode: a.Rcode, Answer: a.Answer, Authority: a.Authority, Additional: a.Additional}, nil
 }
@@ -544,6 +566,7 @@ func (s source) Fetch(q message.Question) (*validate.Response, error) {
 type failed struct {
 	reason uint16
 	text   string
+	spent  bool // by what this resolution itself did
 }
 
 func (f *failed) Error() string { return f.text }

@@ -38,6 +38,11 @@ func (t *task) bound(m *message.Message) {
 func (t *task) chain(section []*message.RRset, q message.Question, zone wire.Name) (chain []*message.RRset) {
 	name := q.Name
 	for range MaxChain {
+		if zoned := within(section, zone, q.Class); (q.Type == wire.TypeCNAME || q.Type == wire.TypeANY) && hasDNAME(zoned, name) {
+			// RFC 6672, Section 3.1: a CNAME below a DNAME is made from it, has no signature, and stands only with it.
+			_, sets := takeAlias(zoned, name)
+			return merge(chain, sets)
+		}
 		if q.Type == wire.TypeANY {
 			for _, s := range section {
 				if s.Name.Equal(name) && s.Class == q.Class {
@@ -52,10 +57,10 @@ func (t *task) chain(section []*message.RRset, q message.Question, zone wire.Nam
 			}
 			return t.append(chain, s)
 		}
-		if q.Type == wire.TypeRRSIG {
+		if q.Type == wire.TypeRRSIG && !hasDNAME(section, name) {
 			return append(chain, signaturesAt(section, name)...)
 		}
-		if q.Type == wire.TypeCNAME && !hasDNAME(section, name) {
+		if q.Type == wire.TypeCNAME {
 			return chain
 		}
 		target, sets := takeAlias(within(section, zone, q.Class), name)
@@ -63,7 +68,7 @@ func (t *task) chain(section []*message.RRset, q message.Question, zone wire.Nam
 			return chain
 		}
 		chain = merge(chain, sets)
-		if target == nil || !target.IsSubdomainOf(zone) || q.Type == wire.TypeCNAME {
+		if target == nil || !target.IsSubdomainOf(zone) {
 			return chain
 		}
 		name = target
@@ -129,8 +134,8 @@ func (t *task) authority(m *message.Message, r *reply) (list []*message.RRset) {
 	denial, ns := false, false
 	for _, s := range m.Authority {
 		if s.Class != wire.ClassIN || !s.Name.IsSubdomainOf(r.zone) {
-			if s.Type == wire.TypeNS && s.Class == wire.ClassIN && len(r.answer) == 0 && r.rcode == wire.NoError && r.zone.IsSubdomainOf(s.Name) {
-				list = append(list, s) // a referral upwards, which tells that the server is lame
+			if s.Type == wire.TypeNS && s.Class == wire.ClassIN && len(r.answer) == 0 && r.rcode == wire.NoError && (r.zone.IsSubdomainOf(s.Name) || !r.aa) {
+				list = append(list, s) // a referral upwards or aside, which tells that the server is lame (RFC 2308, Section 2.2: no denial)
 			}
 			continue
 		}

@@ -41,7 +41,7 @@ func (t *task) askZone(d *zoneCut, q message.Question, avoid []server) (*reply, 
 		return t.askHeld(d, q)
 	}
 	if t.crowded(d) {
-		return nil, 0, &failed{reasonLimit, fmt.Sprintf("%d questions are under way for zone %s", t.config.OfZone, d.zone)}
+		return nil, 0, &failed{reason: reasonLimit, text: fmt.Sprintf("%d questions are under way for zone %s", t.config.OfZone, d.zone)}
 	}
 	a := &attempt{d: d, q: q, avoid: avoid, silent: true, began: t.e.now}
 	for {
@@ -91,11 +91,11 @@ func (t *task) count(d *zoneCut, n int) {
 func (t *task) exhausted() *failed {
 	switch {
 	case t.spent.sends >= MaxSends:
-		return &failed{reasonLimit, fmt.Sprintf("%d questions to servers were not enough", MaxSends)}
+		return &failed{reason: reasonLimit, spent: true, text: fmt.Sprintf("%d questions to servers were not enough", MaxSends)}
 	case t.spent.bytes >= MaxBytes:
-		return &failed{reasonLimit, fmt.Sprintf("the answers of servers have more than %d octets", MaxBytes)}
+		return &failed{reason: reasonLimit, spent: true, text: fmt.Sprintf("the answers of servers have more than %d octets", MaxBytes)}
 	case t.e.now-t.started >= int64(MaxTime):
-		return &failed{reasonLimit, fmt.Sprintf("no answer within %s", MaxTime)}
+		return &failed{reason: reasonLimit, spent: true, text: fmt.Sprintf("no answer within %s", MaxTime)}
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func (t *task) exhausted() *failed {
 func (t *task) nobody(a *attempt) *failed {
 	where := "zone " + a.d.zone.String()
 	if a.last == "" {
-		return &failed{reasonUnreachable, "no address of a name server of " + where + " can be asked"}
+		return &failed{reason: reasonUnreachable, text: "no address of a name server of " + where + " can be asked"}
 	}
 	reason := uint16(reasonUnreachable)
 	switch {
@@ -113,7 +113,7 @@ func (t *task) nobody(a *attempt) *failed {
 	case !a.silent:
 		reason = reasonNetwork
 	}
-	return &failed{reason, where + ": " + a.last}
+	return &failed{reason: reason, text: where + ": " + a.last}
 }
 
 // askHeld asks a zone that is held here.
@@ -121,7 +121,7 @@ func (t *task) askHeld(d *zoneCut, q message.Question) (*reply, kind, *failed) {
 	epoch := t.e.Cache.Epoch()
 	m := t.config.Local.Ask(d.zone, q)
 	if m == nil {
-		return nil, 0, &failed{reasonInvalid, "zone " + d.zone.String() + " is held here and cannot be used now"}
+		return nil, 0, &failed{reason: reasonInvalid, text: "zone " + d.zone.String() + " is held here and cannot be used now"}
 	}
 	r := t.scrub(m, q, d)
 	r.epoch = epoch
@@ -147,7 +147,8 @@ func (t *task) askServer(a *attempt, s server) (*reply, kind, bool) {
 	t.spent.sends++
 	t.count(d, 1)
 	epoch := t.e.Cache.Epoch()
-	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: t.opts.CD && d.recursive, Stream: s.stream || state.TCPOnly, SameCase: t.config.SameCase, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout, Until: t.until(a)})
+	out := t.send(Ask{Server: s.Addr, Zone: d.zone, Question: a.q, RD: d.recursive, CD: d.recursive && (t.opts.CD || t.e.Validator != nil), // RFC 6840, Section 5.9: who validates asks for all data
+		Stream: s.stream || state.TCPOnly, SameCase: t.config.SameCase, Upstream: s.via, Signed: d.signed && !t.opts.CD, Timeout: timeout, Until: t.until(a)})
 	t.count(d, -1)
 	if state.TCPOnly && (out.Kind == TimedOut || out.Kind == Refused || out.Kind == Unreadable) {
 		t.e.Servers.SetTCPOnly(s.Addr, false, t.e.now)

@@ -62,6 +62,13 @@ type Budget struct {
 	Trace                                  bool // collect Steps
 }
 
+// Whole tells whether nothing was taken from it.
+func (b *Budget) Whole() bool {
+	full := *DefaultLimits().Budget()
+	full.Trace = b.Trace
+	return *b == full
+}
+
 // Budget makes the budget of a new client query.
 func (l Limits) Budget() *Budget {
 	return &Budget{Signatures: l.Signatures, Failures: l.Failures, Digests: l.Digests, Fetches: l.Fetches, Hashes: denial.Hashes{Left: l.Hashes}}
