@@ -2,7 +2,10 @@
 // on disk, column by column.
 //
 //	go run ./bench/trail --dir DIR [--rows 1000000] [--hours 1] [--before 0] [--seed 1]    make a log
+//	go run ./bench/trail --dir DIR --capture FILE                                          the log of a capture
 //	go run ./bench/trail --dir DIR --sizes                                                 what each column takes
+//
+// bench/logsize.sh sets it beside ClickHouse and C-DNS.
 package main
 
 import (
@@ -27,14 +30,18 @@ func main() {
 	hours := flag.Int("hours", 1, "hours that they are spread over")
 	before := flag.Int("before", 0, "hours before now that they end")
 	seed := flag.Uint64("seed", 1, "of the traffic")
+	from := flag.String("capture", "", "make the log of this `FILE`: pcap, pcapng, dnstap, C-DNS")
 	sizes := flag.Bool("sizes", false, "tell what the columns of the log in DIR take")
 	flag.Parse()
 	err := fmt.Errorf("which --dir?")
-	if *dir != "" && !*sizes {
-		err = write(*dir, *rows, *hours, *before, *seed)
-	}
-	if *dir != "" && *sizes {
+	switch {
+	case *dir == "":
+	case *sizes:
 		err = tell(*dir)
+	case *from != "":
+		err = keepCapture(*dir, *from)
+	default:
+		err = write(*dir, *rows, *hours, *before, *seed)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -141,8 +141,8 @@ func signSM2(t testing.TB, k *sm2.PrivateKey, key record, set []dns.RR) string {
 	return sig.String()
 }
 
-// RFC 9563: the key pair of tag 27215 that its authors' tool holds: the private key makes the public one. (The RFC's own RRSIG is not at
-// hand in octets: what can be searched here has the RFC's first page only. Signatures of others are checked above.)
+// RFC 9563, Section 6: the example's private key is that of its DS record, tag 27215, not of the DNSKEY record it prints. (The octets of the one RRSIG there
+// that can be checked are not at hand: what can be searched here has the RFC's first page only. Signatures of others are checked above.)
 func TestKey_exampleOfRFC9563(t *testing.T) {
 	private, err := base64.StdEncoding.DecodeString("V24tjJgXxp2ykscKRZdT+iuR5J1xRQN+FKoQACmo9fA=")
 	if err != nil {
