@@ -3,6 +3,7 @@ package trail
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"anyu/dns/wire"
 	"anyu/dns/zone"
@@ -22,11 +23,19 @@ type answers struct {
 	leftOut int      // records that texts has not; signatures are not counted where they are seen
 }
 
-// answerReader takes replies apart. It keeps buffers.
+// answerReader takes replies apart. It keeps buffers, and the texts of the last reply: rows of one name follow each other in a segment, and most were told the same.
 type answerReader struct {
 	msg, rdata, text []byte
 	ends             []int
 	parser           wire.Parser
+
+	last struct {
+		text      string
+		ends      []int
+		texts     []string
+		addresses []netip.Addr
+		ips       []string
+	}
 }
 
 // read reads the answers of a packed row; false where no reply was seen.
@@ -86,10 +95,7 @@ func (a *answerReader) parse(msg []byte, class wire.Class) (out answers) {
 	if out.ttl > 1<<31-1 {
 		out.ttl = 0 // RFC 2181, Section 8: a TTL with the highest bit set is zero
 	}
-	out.texts = a.texts()
-	for _, addr := range addresses {
-		out.ips = append(out.ips, addr.String())
-	}
+	out.texts, out.ips = a.texts(), a.ips(addresses)
 	return out
 }
 
@@ -124,11 +130,27 @@ func (a *answerReader) texts() []string {
 	if len(a.ends) == 0 {
 		return nil
 	}
-	all, list, begin := string(a.text), make([]string, len(a.ends)), 0
-	for i, end := range a.ends {
-		list[i], begin = all[begin:end], end
+	if l := &a.last; l.text != string(a.text) || !slices.Equal(l.ends, a.ends) {
+		l.text, l.ends, l.texts = string(a.text), append(l.ends[:0], a.ends...), make([]string, len(a.ends))
+		for i, begin := 0, 0; i < len(a.ends); i++ {
+			l.texts[i], begin = l.text[begin:a.ends[i]], a.ends[i]
+		}
 	}
-	return list
+	return a.last.texts
+}
+
+// ips are the texts of addresses.
+func (a *answerReader) ips(addresses []netip.Addr) []string {
+	if len(addresses) == 0 {
+		return nil
+	}
+	if l := &a.last; !slices.Equal(l.addresses, addresses) {
+		l.addresses, l.ips = append(l.addresses[:0], addresses...), make([]string, len(addresses))
+		for i, addr := range addresses {
+			l.ips[i] = addr.String()
+		}
+	}
+	return a.last.ips
 }
 
 func addressOf(rr *wire.RR, rdata []byte) (netip.Addr, bool) {
