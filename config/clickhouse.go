@@ -37,7 +37,7 @@ type ClickHouse struct {
 	// Spool is how much may wait for a cluster that is down beyond what log.days and log.space keep anyway. Default 20GiB. What does not fit is deleted unsent, counted, and told by
 	// the finding store-spool-full.
 	Spool Size `yaml:"spool"`
-	// Days is how long the cluster keeps rows; older days are deleted there, every hour, by each node. Default 190, as log.days. Below 180 a finding says so.
+	// Days is how long the cluster keeps rows; older days are deleted there, every hour, by each node. Default 190, as log.days. Below 184 a finding says so.
 	Days int `yaml:"days"`
 	// Search lets the console look in the cluster, which has the rows of all nodes, where nobody chooses; `anyu trace --config FILE` likewise. Default false: in this node's files.
 	Search bool `yaml:"search"`

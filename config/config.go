@@ -143,10 +143,19 @@ type Rate struct {
 type Log struct {
 	// Queries turns it on. Default true. It holds client addresses.
 	Queries *bool `yaml:"queries"`
-	// Days is how long it is kept. Default 190, which covers the six months that Chinese law asks for.
+	// Days is how long it is kept. Default 190, which covers the six months that Chinese law asks for; below 184 a finding says so.
 	Days int `yaml:"days"`
 	// Space is the most it may take on disk; the oldest goes first, and a finding says so. Default 0: no limit.
 	Space Size `yaml:"space"`
+	// Reserve is how much of the disk is left free. When there is less, what is older than six months goes first, then only a part of the questions is logged, and a
+	// finding says so. Default: a 50th of the disk, 4GiB at most.
+	Reserve Size `yaml:"reserve"`
+	// Sync is how often rows are made safe on disk: what a crash loses at most. 100ms to 1m, default 1s.
+	Sync Duration `yaml:"sync"`
+	// Sample logs one question of so many, by chance, where no rule fits. The row says for how many it stands, and a finding is open. Default 1: all.
+	Sample int `yaml:"sample"`
+	// Rules say for whom more or less is logged; the first that fits a question counts. 64 at most. Default: none.
+	Rules []LogRule `yaml:"rules"`
 	// Without names the columns that are not kept, of docs/formats/log.md: for example [client_port, answers]. Default [id]; [] keeps all.
 	Without []string `yaml:"without"`
 	// Clients is how clients stand in it.
@@ -286,6 +295,8 @@ func (c *Config) Default() {
 	presetTo(&c.Rate.Slip, 2)
 	presetTo(&c.Log.Queries, true)
 	preset(&c.Log.Days, 190)
+	preset(&c.Log.Sync, Duration(time.Second))
+	preset(&c.Log.Sample, 1)
 	if c.Log.Without == nil {
 		c.Log.Without = []string{"id"}
 	}

@@ -163,6 +163,7 @@ type logView struct {
 	Further  string // address of what is further back
 	NoLog    bool
 	Off      bool
+	Sampled  bool // not every question of this time was logged
 	Filtered bool
 
 	Show           string // the view; "rows" is the first
@@ -208,6 +209,7 @@ func (c *Console) logOf(p *page) (*logView, error) {
 		return v, nil
 	}
 	v.Off = c.opts.Trail.Off()
+	v.Sampled = c.sampled(f)
 	c.trace(p, f)
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(p.r.Context(), logTime)
@@ -230,6 +232,12 @@ func (c *Console) logOf(p *page) (*logView, error) {
 		v.Further = p.With("last", "", "from", to.Get("from"), "to", to.Get("to"), "before", strconv.FormatInt(found.Since.UnixMicro(), 10))
 	}
 	return v, nil
+}
+
+// sampled tells whether the log left questions out in the filter's time. Where that is unknown it may have.
+func (c *Console) sampled(f *logFilter) bool {
+	list, err := c.opts.Trail.Sampled(f.trail.From, f.trail.To)
+	return err != nil || len(list) > 0
 }
 
 // Transports, Types and Rcodes are what the filter suggests.

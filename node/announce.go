@@ -21,7 +21,7 @@ func (n *Node) announce() {
 		fmt.Fprintf(w, "console      %s\n", n.console.Address())
 	}
 	if n.trail != nil && *c.Log.Queries && !n.opts.NoQueryLog {
-		fmt.Fprintf(w, "query log    every query is logged with the client's %s for %d days in %s\n", n.askers(), c.Log.Days, n.data.Path(logDir))
+		fmt.Fprintf(w, "query log    %s logged with the client's %s for %d days in %s\n", sampled(&c.Log), n.askers(), c.Log.Days, n.data.Path(logDir))
 		fmt.Fprintf(w, "             change it: log: {queries: false} or log: {days: N} in the configuration, or --no-query-log\n")
 	} else {
 		fmt.Fprintf(w, "query log    off\n")

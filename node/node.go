@@ -294,6 +294,7 @@ func (n *Node) openTrail() {
 	t, err := trail.Open(trail.Options{
 		Hider: n.hideClients(), Witness: segments{n}, Holds: n.held(), SealEvery: n.sealEvery(),
 		Dir: n.data.Path(logDir), Node: n.conf().Node, Off: n.opts.NoQueryLog || !*n.conf().Log.Queries, Names: n.names, Source: n.gauge.Source,
+		Sample: n.conf().Log.Sample, Rules: logRules(n.conf().Log.Rules), Reserve: int64(n.conf().Log.Reserve), SyncEvery: time.Duration(n.conf().Log.Sync),
 		Findings: n.findings, Retain: time.Duration(n.conf().Log.Days) * 24 * time.Hour, MaxBytes: int64(n.conf().Log.Space), Without: n.conf().Log.Without, Logger: n.opts.Log,
 	})
 	if err != nil {

@@ -131,7 +131,7 @@ func (n *Node) dropped() []history.Count {
 		{Name: "connection", N: refused + l.Evicted}, {Name: "not_a_query", N: n.server.Silent()}, {Name: "rate_limit", N: n.server.Limited()},
 	}
 	if n.trail != nil {
-		counts = append(counts, history.Count{Name: "log", N: n.trail.Dropped()})
+		counts = append(counts, history.Count{Name: "log", N: n.trail.Dropped()}, history.Count{Name: "log_sample", N: n.trail.LeftOut()})
 	}
 	if n.sender != nil {
 		counts = append(counts, history.Count{Name: "dnstap", N: n.sender.Dropped()})

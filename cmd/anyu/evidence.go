@@ -102,6 +102,11 @@ func writeEvidence(ctx context.Context, to io.Writer, t *traceFlags, log searche
 		return rows, err
 	}
 	report := evidenceReport(t, entry, rows, loose, from, known, proofs[0].Key)
+	if segments, ok := log.(*trail.Trail); ok {
+		if note := node.SampledNote(segments, filter.From, filter.To); note != "" {
+			report += "\nSampled / 日志经过抽样: " + note + "\n"
+		}
+	}
 	for name, text := range map[string]string{proofsName: string(text), checkpointName: proofs[0].Checkpoint, keyName: proofs[0].Key + "\n", reportName: report} {
 		w, err := z.Create(name)
 		if err == nil {

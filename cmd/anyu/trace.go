@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"anyu/node"
 	"anyu/watch/ledger"
 	"anyu/watch/pseudonym"
 	"anyu/watch/trail"
@@ -134,6 +135,13 @@ func runTrace(args []string, std streams) int {
 	debug.SetMemoryLimit(maxTraceMemory)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if segments, ok := log.(*trail.Trail); ok {
+		defer func() {
+			if note := node.SampledNote(segments, filter.From, filter.To); note != "" {
+				fmt.Fprintln(std.err, note)
+			}
+		}()
+	}
 	switch {
 	case t.export != "":
 		return exportTrace(ctx, &t, log, filter, book, entry, std)

@@ -50,7 +50,7 @@ const (
 	defaultBatch = 50_000
 	defaultDays  = 190
 	// legalDays are six months: what is kept shorter is said.
-	legalDays = 180
+	legalDays = int(trail.LegalMinimum / (24 * time.Hour))
 )
 
 // target is a server as rows are sent to it.

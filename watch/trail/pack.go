@@ -23,9 +23,13 @@ const (
 // The lengths of the parts that are there only when known: addresses with ports, counts, a prefix.
 const (
 	clientPart, serverPart, upstreamPart, askedPart, subnetPart = 16, 18, 19, 10, 17
+	samplePart                                                  = 8
 
-	maxPacked = rowFixed + clientPart + serverPart + upstreamPart + askedPart + subnetPart + 255 + event.ReplyCap
+	maxPacked = rowFixed + clientPart + serverPart + upstreamPart + askedPart + subnetPart + samplePart + 255 + event.ReplyCap
 )
+
+// hasSample is the bit of a packed row's mask that says that it stands for more than its own question; files from before December 2026 do not have it.
+const hasSample event.Known = 1 << 31
 
 // packing says what of an observation is packed.
 type packing struct {
@@ -33,10 +37,13 @@ type packing struct {
 	answers bool
 }
 
-// pack appends an observation to b.
-func (p *packing) pack(b []byte, q *event.Query) []byte {
+// pack appends an observation, which stands for oneOf questions, to b.
+func (p *packing) pack(b []byte, q *event.Query, oneOf int64) []byte {
 	le := binary.LittleEndian
-	has, name := q.Has&p.has, q.Name
+	has, name := q.Has&p.has&^hasSample, q.Name
+	if oneOf > 1 {
+		has |= hasSample
+	}
 	if len(name) > 255 {
 		name = nil
 	}
@@ -71,6 +78,9 @@ func (p *packing) pack(b []byte, q *event.Query) []byte {
 	if has&event.HasSubnet != 0 {
 		b = append(append(b, q.Subnet[:]...), q.SubnetBits)
 	}
+	if oneOf > 1 {
+		b = le.AppendUint64(b, uint64(oneOf))
+	}
 	return append(append(b, name...), reply...)
 }
 
@@ -102,6 +112,7 @@ type packed struct {
 	answers uint16 // ANCOUNT
 	reply   []byte
 	hasID   bool
+	oneOf   int64 // that it stands for; 1: itself
 }
 
 // next unpacks the first row of b and gives the rest; false at the end or where b is no row.
@@ -132,7 +143,7 @@ func partsLength(has event.Known) (n int) {
 	for _, p := range [...]struct {
 		bit    event.Known
 		length int
-	}{{event.HasClient, clientPart}, {event.HasServer, serverPart}, {event.HasUpstream, upstreamPart}, {event.HasAsked, askedPart}, {event.HasSubnet, subnetPart}} {
+	}{{event.HasClient, clientPart}, {event.HasServer, serverPart}, {event.HasUpstream, upstreamPart}, {event.HasAsked, askedPart}, {event.HasSubnet, subnetPart}, {hasSample, samplePart}} {
 		if has&p.bit != 0 {
 			n += p.length
 		}
@@ -166,6 +177,11 @@ func (q *packed) parts(b []byte) (rest []byte) {
 		q.SubnetBits = b[16]
 		b = b[subnetPart:]
 	}
+	q.oneOf = 1
+	if q.Has&hasSample != 0 {
+		q.oneOf = int64(le.Uint64(b))
+		b = b[samplePart:]
+	}
 	return b
 }
 
@@ -185,6 +201,7 @@ func (q *packed) next1(b []byte) (rest []byte, ok bool) {
 		*v = le.Uint16(b[40+2*i:])
 	}
 	q.Transport, q.Clock, q.From, q.DO = event.Transport(b[64]&15), event.Clock(b[64]>>4), event.From(b[65]), b[66] != 0
+	q.oneOf = 1
 	end := rowFixed1 + int(b[rowFixed1-1])
 	q.Name = b[rowFixed1:end:end]
 	return b[end:], true

@@ -39,38 +39,34 @@ func (t *Trail) retain(now time.Time) {
 		if !old {
 			why = "space"
 		}
-		paths, err := h.segments()
-		if err != nil {
-			t.opts.Logger.Error("hour of the query log not deleted", "dir", h.path, "error", err)
+		if !t.drop(&h, why) {
 			continue
 		}
-		if t.opts.Holds != nil && slices.ContainsFunc(paths, func(p string) bool { return t.opts.Holds(t.relative(p)) }) {
-			continue // somebody else waits for it
-		}
-		if err := os.RemoveAll(h.path); err != nil {
-			t.opts.Logger.Error("hour of the query log not deleted", "dir", h.path, "error", err)
-			continue
-		}
-		// Noted afterwards: on a full disk the ledger takes nothing before there is room, and room is what this makes.
-		if err := t.forget(paths, why); err != nil {
-			t.opts.Logger.Error("removed segments are not in the ledger", "dir", h.path, "error", err)
-		}
-		_ = os.Remove(filepath.Dir(h.path)) // the day's folder, if it is empty now
 		total -= h.bytes
 		if !old {
 			early++
 		}
-		t.opts.Logger.Info("hour of the query log deleted", "dir", h.path, "octets", h.bytes, "early", !old)
 	}
 	t.removeCut(limit)
 	switch {
 	case early > 0:
 		t.crowded = true
-		t.report("log-space", event.Warning, true, event.Fact{Name: "hours-deleted", Value: fmt.Sprint(early)},
+		severity := event.Warning
+		if kept.IsZero() || kept.After(now.Add(-LegalMinimum)) {
+			severity = event.Critical // the law asks for more than is left
+		}
+		t.report("log-space", severity, true, event.Fact{Name: "hours-deleted", Value: fmt.Sprint(early)},
 			event.Fact{Name: "kept-from", Value: kept.UTC().Format(time.RFC3339)}, event.Fact{Name: "wanted-from", Value: limit.UTC().Format(time.RFC3339)},
 			event.Fact{Name: "limit-octets", Value: fmt.Sprint(t.opts.MaxBytes)})
 	case t.crowded && total < t.opts.MaxBytes/10*9: // well below, or it would open and end every hour
 		t.crowded = false
+		t.endCrowded()
+	}
+}
+
+// endCrowded ends the finding when neither log.space nor the disk is the reason any more.
+func (t *Trail) endCrowded() {
+	if !t.crowded && !t.short {
 		t.report("log-space", event.Warning, false)
 	}
 }

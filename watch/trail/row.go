@@ -43,6 +43,9 @@ type Row struct {
 	LeftOut      *int32   `parquet:"answers_left_out,optional,dict" json:"answers_left_out,omitempty"`       // records of the answer section that Answers has not
 	AnswerIPs    []string `parquet:"answer_ips,list,optional" parquet-element:",dict" json:"answer_ips,omitempty"`
 
+	// Since schema 3.
+	Sample *int64 `parquet:"sample,optional,dict" json:"sample,omitempty"` // for how many questions this row stands; nil: for itself
+
 	Segment string `parquet:"-" json:"-"` // that it was read from, relative to the log's folder; "": an append-only file
 }
 

@@ -33,7 +33,7 @@ const (
 	// pageSize is the unit that is read for a few rows, before compression.
 	pageSize = 64 << 10
 
-	schemaVersion = "2" // of Row, for readers; 1 had the columns up to Zone
+	schemaVersion = "3" // of Row, for readers; 1 had the columns up to Zone, 2 those up to AnswerIPs
 )
 
 // HourDir is the folder of an hour, relative to the log's: what DuckDB, ClickHouse and Spark call hive partitions.
@@ -48,9 +48,12 @@ func (t *Trail) keep() {
 	defer clean.Stop()
 	again := time.NewTicker(time.Minute)
 	defer again.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	troubled := false
 	t.keeping.Lock()
 	t.retain(time.Now())
+	t.guard(time.Now())
 	t.keeping.Unlock()
 	for {
 		t.keeping.Lock()
@@ -71,6 +74,10 @@ func (t *Trail) keep() {
 		case now := <-clean.C:
 			t.keeping.Lock()
 			t.retain(now)
+			t.keeping.Unlock()
+		case now := <-look.C:
+			t.keeping.Lock()
+			t.guard(now)
 			t.keeping.Unlock()
 		}
 	}

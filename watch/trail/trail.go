@@ -4,11 +4,12 @@
 // synced and survives kill -9 and power loss; at most SyncEvery of rows is lost. A segment appears whole or not at all
 // (written aside, synced, renamed), in one hive-style folder an hour: date=2026-11-23/hour=14/NODE-*.parquet, times
 // in UTC, zstd. Rows older than Retain are deleted; deleting younger ones, because MaxBytes is reached, is a Finding, and so
-// is a disk that takes no more; then the log pauses and tries again, and answers go on.
+// is a disk that takes no more; then the log pauses and tries again, and answers go on. Before a disk is full, what is older than LegalMinimum goes, then rows are sampled.
+// Where rows are sampled, each says for how many questions it stands, a finding is open, and Sampled tells when.
 // It refuses to change a row once written.
 // Rows of a segment are in the order of tracing: labels of the name from the right, type, time.
 // A search reads of a segment its footer, the filters on names, clients and addresses, the columns asked for, and of the others only the pages of rows that fit.
-// Limits today: a client that asks much is in every page, so a search for it reads whole columns; there is no masking of clients and no sampling. Answers are those that the first octets of the reply show (event.ReplyCap).
+// Limits today: a client that asks much is in every page, so a search for it reads whole columns. Answers are those that the first octets of the reply show (event.ReplyCap).
 package trail
 
 import (
@@ -33,6 +34,10 @@ type Options struct {
 	Source      func(id uint16) (name, node string)   // of observations; nil: all are "self" on Node
 	Findings    event.Sink                            // full disk, early deletion
 	Without     []string                              // columns that are not kept, of Optional; nil is DefaultWithout
+	Sample      int                                   // keeps one of so many questions that no rule fits; 0 and 1 keep all
+	Rules       []Rule                                // the first that fits a question decides
+	Reserve     int64                                 // octets of the disk that are left free; 0 is a 50th of it and 4 GiB at most, negative is none
+	Disk        func(dir string) (Disk, error)        // nil: of the operating system
 	Hider       Hider                                 // nil: addresses of clients are kept as they are
 	Retain      time.Duration                         // 0 is 190 days: six months by law, and a week
 	MaxBytes    int64                                 // 0 is no limit
@@ -74,20 +79,24 @@ type Trail struct {
 	opts  Options
 	keeps packing
 
-	slab   *slab       // being filled; of the observing goroutine
-	hidden event.Query // the observation without who asked; the same
-	slabs  int         // ever made
-	queue  chan *slab
-	free   chan *slab
+	sampler *sampler
+	slab    *slab       // being filled; of the observing goroutine
+	hidden  event.Query // the observation without who asked; the same
+	slabs   int         // ever made
+	queue   chan *slab
+	free    chan *slab
 
-	dropped atomic.Uint64
-	rows    atomic.Uint64 // synced
-	crowded bool          // a finding about space is open; of the keeping goroutine
-	wake    chan struct{} // there are append-only files to make segments of
-	done    chan struct{}
-	seals   chan chan struct{} // asks the writer to end its file
-	keeping sync.Mutex         // segments are being made, deleted or rewritten
-	wg      sync.WaitGroup
+	dropped  atomic.Uint64
+	rows     atomic.Uint64 // synced
+	crowded  bool          // a finding about log.space is open; of the keeping goroutine, as are the next ones
+	short    bool          // the same, about the disk
+	unnoted  bool          // that the log is sampled is not on disk yet
+	sampling bool          // a finding about sampling is open
+	wake     chan struct{} // there are append-only files to make segments of
+	done     chan struct{}
+	seals    chan chan struct{} // asks the writer to end its file
+	keeping  sync.Mutex         // segments are being made, deleted or rewritten
+	wg       sync.WaitGroup
 
 	mu   sync.Mutex // the append-only file being written, for readers
 	live *appendLog
@@ -107,7 +116,16 @@ func Open(opts Options) (*Trail, error) {
 	}
 	t := &Trail{
 		opts: opts, keeps: leaveOut(opts.Without).packing(), queue: make(chan *slab, maxSlabs), free: make(chan *slab, maxSlabs),
-		wake: make(chan struct{}, 1), done: make(chan struct{}), seals: make(chan chan struct{}),
+		wake: make(chan struct{}, 1), done: make(chan struct{}), seals: make(chan chan struct{}), sampler: newSampler(&opts),
+	}
+	if !opts.Off {
+		now := time.Now()
+		if err := t.begin(now); err != nil {
+			// A disk that is full takes no mark either; the log tries again by itself.
+			opts.Logger.Error("query log not marked as open: a crash would not be noticed", "error", err)
+		}
+		t.tellRetention()
+		t.unnoted = !t.noteSample(now, 1)
 	}
 	t.wg.Go(t.keep)
 	if !opts.Off {
@@ -133,6 +151,9 @@ func (o *Options) setDefaults() {
 	if o.SyncEvery <= 0 {
 		o.SyncEvery = time.Second
 	}
+	if o.Disk == nil {
+		o.Disk = diskOf
+	}
 	if o.Create == nil {
 		o.Create = func(path string) (AppendFile, error) {
 			return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o640)
@@ -146,6 +167,10 @@ func (o *Options) setDefaults() {
 // Observe takes one observation into the log, or counts it as dropped.
 func (t *Trail) Observe(q *event.Query) {
 	if t.opts.Off {
+		return
+	}
+	oneOf, kept := t.sampler.keep(q) // before clients are hidden: rules name addresses
+	if !kept {
 		return
 	}
 	key := ""
@@ -165,7 +190,7 @@ func (t *Trail) Observe(q *event.Query) {
 		t.slab = s
 	}
 	at := len(s.buf)
-	s.buf = t.keeps.pack(s.buf, q)
+	s.buf = t.keeps.pack(s.buf, q, oneOf)
 	if q.Has&event.HasTime == 0 {
 		setRowTime(s.buf[at:], time.Now())
 	}
@@ -229,8 +254,18 @@ func (t *Trail) Close() error {
 	t.wg.Wait()
 	t.keeping.Lock()
 	defer t.keeping.Unlock()
-	_, err := t.convertAll()
-	return err
+	if _, err := t.convertAll(); err != nil {
+		return err
+	}
+	return t.end()
+}
+
+// tellRetention says that the configuration keeps less than the law asks for.
+func (t *Trail) tellRetention() {
+	if t.opts.Retain < LegalMinimum {
+		t.report("log-retention", event.Warning, true, event.Fact{Name: "days", Value: fmt.Sprint(int(t.opts.Retain.Hours() / 24))},
+			event.Fact{Name: "wanted", Value: fmt.Sprint(int(LegalMinimum.Hours() / 24))})
+	}
 }
 
 // report raises or ends a finding about this log.

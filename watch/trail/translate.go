@@ -30,6 +30,7 @@ type numbers struct {
 	do      bool
 	latency int64
 	asked   int64
+	oneOf   int64
 }
 
 func (t *translator) take() *numbers {
@@ -87,6 +88,10 @@ func (t *translator) row(q *packed) Row {
 	}
 	if q.Has&event.HasZone != 0 {
 		r.Zone = t.zone(q.Zone)
+	}
+	if q.oneOf > 1 {
+		n.oneOf = q.oneOf
+		r.Sample = &n.oneOf
 	}
 	t.more(&r, q, n)
 	if t.without != 0 {

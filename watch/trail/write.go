@@ -94,6 +94,9 @@ func (w *writer) append(s *slab, now time.Time) {
 // sync makes the rows written so far safe, and counts them.
 func (w *writer) sync(now time.Time) {
 	if w.log == nil || w.log.unsaved == 0 {
+		if w.retry.IsZero() {
+			w.t.touch(now)
+		}
 		return
 	}
 	if err := w.log.file.Sync(); err != nil {
@@ -102,6 +105,7 @@ func (w *writer) sync(now time.Time) {
 	}
 	w.t.rows.Add(uint64(w.log.unsaved))
 	w.log.unsaved = 0
+	w.t.touch(now)
 	if !w.retry.IsZero() {
 		w.retry = time.Time{}
 		w.t.report("log-disk", event.Critical, false)
