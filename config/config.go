@@ -37,6 +37,8 @@ type Config struct {
 	Figures  Figures  `yaml:"figures"`
 	RSSAC002 RSSAC002 `yaml:"rssac002"`
 	Notify   Notify   `yaml:"notify"`
+	// Mail is how mails are sent.
+	Mail Mail `yaml:"mail"`
 
 	// Taps are other servers that are watched, and interfaces. What they do is counted and logged as what this server itself does, each under its own name.
 	Taps []Tap `yaml:"taps"`
@@ -191,6 +193,8 @@ type Notify struct {
 	Webhooks []string `yaml:"webhooks"`
 	// Syslog is where findings go as RFC 5424 messages: udp://HOST:PORT, tcp://HOST:PORT or unix:PATH. Default: none.
 	Syslog string `yaml:"syslog"`
+	// Mail are addresses that get each finding, by the server under mail. Default: none.
+	Mail []string `yaml:"mail"`
 }
 
 // Tap is a place where observations of others come in.
@@ -295,6 +299,8 @@ func (c *Config) Default() {
 	presetTo(&c.Rate.Slip, 2)
 	presetTo(&c.Log.Queries, true)
 	preset(&c.Log.Days, 190)
+	preset(&c.Mail.TLS, "starttls")
+	preset(&c.Ledger.MailEvery, Duration(24*time.Hour))
 	preset(&c.Log.Sync, Duration(time.Second))
 	preset(&c.Log.Sample, 1)
 	if c.Log.Without == nil {

@@ -221,6 +221,9 @@ func (c *Config) Check() error {
 	if err := c.checkRSSAC002(); err != nil {
 		return err
 	}
+	if err := c.checkMail(); err != nil {
+		return err
+	}
 	if err := c.Ledger.check(); err != nil {
 		return err
 	}

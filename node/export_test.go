@@ -69,3 +69,12 @@ func AskWitnesses(ctx context.Context, n *Node) error {
 	_, err := n.witnessed(ctx, -1, map[string]time.Time{}, time.Now())
 	return err
 }
+
+// MailHead mails the ledger's head once, if it is time.
+func MailHead(ctx context.Context, n *Node, now time.Time) error {
+	m, err := mailer(&n.conf().Mail)
+	if err != nil {
+		return err
+	}
+	return n.mailHead(ctx, m, now)
+}

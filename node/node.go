@@ -310,6 +310,7 @@ func (n *Node) background(ctx context.Context) {
 	n.work.Go(func() { n.watchFiles(ctx) })
 	n.work.Go(func() { n.tendLedger(ctx) })
 	n.work.Go(func() { n.askWitnesses(ctx) })
+	n.work.Go(func() { n.mailLedger(ctx) })
 	n.work.Go(func() { n.tendRSSAC(ctx) })
 	n.work.Go(func() { n.tendPseudonyms(ctx) })
 	if every := n.systemd.watchdog(); every > 0 {
@@ -425,6 +426,7 @@ func (n *Node) fixed(c *config.Config) error {
 		{"figures", old.Figures, c.Figures},
 		{"rssac002", old.RSSAC002, c.RSSAC002},
 		{"notify", old.Notify, c.Notify},
+		{"mail", old.Mail, c.Mail},
 		{"dnstap", old.Dnstap, c.Dnstap},
 	} {
 		if !reflect.DeepEqual(part.before, part.now) {

@@ -22,6 +22,13 @@ func (n *Node) receivers(c *config.Config) ([]*notify.Receiver, error) {
 		}
 		list = append(list, r)
 	}
+	if len(c.Notify.Mail) > 0 {
+		m, err := mailer(&c.Mail)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, notify.NewMail(m, c.Notify.Mail, n.opts.Log))
+	}
 	if c.Notify.Syslog == "" {
 		return list, nil
 	}

@@ -1,4 +1,4 @@
-// Package notify tells people and systems outside what was found: by webhook and by syslog (RFC 5424).
+// Package notify tells people and systems outside what was found: by webhook, by syslog (RFC 5424) and by mail (RFC 5321).
 //
 // It promises: Notify never waits; each receiver has its own bounded queue and goroutine, so that one that hangs does not hold up
 // another; what cannot be delivered is tried again with growing pauses and in the end counted, not forgotten silently.

@@ -47,7 +47,7 @@ func ledgerOf(data string) string { return filepath.Join(data, node.LedgerDir) }
 func verifyLedger(args []string, std streams) int {
 	f := flag.NewFlagSet("anyu ledger verify", flag.ContinueOnError)
 	data := f.String("data", defaultData, "`DIR` of the data folder; its node may be running")
-	checkpoint := f.String("checkpoint", "", "`FILE` with a checkpoint that was kept elsewhere; only that shows a whole folder put back or made anew")
+	checkpoint := f.String("checkpoint", "", "`FILE` with a checkpoint that was kept elsewhere, or a mail of ledger.mail as it was saved; only that shows a whole folder put back or made anew")
 	key := f.String("key", "", "the ledger's public `KEY` or a file with it, kept elsewhere (default: the one in the folder)")
 	quick := f.Bool("quick", false, "compare sizes, do not read the segments")
 	asJSON := f.Bool("json", false, "print JSON")
@@ -64,6 +64,7 @@ func verifyLedger(args []string, std streams) int {
 		if v.Checkpoint, err = os.ReadFile(*checkpoint); err != nil {
 			return fail(std, err)
 		}
+		v.Checkpoint = ledger.Mailed(v.Checkpoint)
 	}
 	if v.Key, err = readKey(*key); err != nil {
 		return fail(std, err)
