@@ -66,13 +66,16 @@ func (m *mapper) switches() map[string]*bool {
 		"root-key-sentinel": &s.Sentinel, "harden-below-nxdomain": &s.HardenBelowNXDOMAIN, "harden-algo-downgrade": &s.HardenAlgorithmDowngr,
 		"harden-unverified-glue": &s.HardenUnverifiedGlue, "aggressive-nsec": &s.AggressiveNSEC, "prefetch": &s.Prefetch, "answer-cookie": &s.AnswerCookie,
 		"serve-expired": &s.ServeExpired, "ede": &s.EDE, "hide-identity": &s.HideIdentity, "hide-version": &s.HideVersion,
-		"zonemd-permissive-mode": &s.ZONEMDPermissive, "unblock-lan-zones": &s.LANOpen, "insecure-lan-zones": &s.LANInsecure}
+		"qname-minimisation-strict": &s.MinimiseStrict,
+		"ede-serve-expired":         &s.ExpiredEDE, "zonemd-permissive-mode": &s.ZONEMDPermissive, "unblock-lan-zones": &s.LANOpen, "insecure-lan-zones": &s.LANInsecure}
 }
 
 // numbers are the options that are seconds or counts.
 func (m *mapper) numbers() map[string]*uint32 {
 	s := m.s
 	return map[string]*uint32{"cache-max-ttl": &s.MaxTTL, "cache-min-ttl": &s.MinTTL, "cache-max-negative-ttl": &s.MaxNegativeTTL,
+		"val-bogus-ttl": &s.BogusTTL, "val-sig-skew-min": &s.SkewMin, "val-sig-skew-max": &s.SkewMax,
+		"add-holddown": &s.AddHold, "del-holddown": &s.RemoveHold, "keep-missing": &s.KeepMissing,
 		"serve-expired-ttl": &s.ExpiredTTL, "serve-expired-reply-ttl": &s.ExpiredReplyTTL}
 }
 

@@ -13,7 +13,8 @@ var clauses = map[string]bool{"server": true, "stub-zone": true, "forward-zone":
 var arity = map[string]int{"local-zone": 2, "access-control": 2, "access-control-tag": 2, "access-control-tag-action": 3,
 	"access-control-tag-data": 3, "access-control-view": 2, "interface-action": 2, "interface-tag": 2, "interface-view": 2,
 	"interface-tag-action": 3, "interface-tag-data": 3, "local-zone-tag": 2, "local-zone-override": 3, "response-ip": 2, "response-ip-tag": 2,
-	"response-ip-data": 2, "edns-client-string": 2, "ratelimit-for-domain": 2, "ratelimit-below-domain": 2, "proxy-protocol-port": 1}
+	"response-ip-data": 2, "edns-client-string": 2, "ratelimit-for-domain": 2, "ratelimit-below-domain": 2, "wait-limit-netblock": 2, "wait-limit-cookie-netblock": 2,
+	"ip-ratelimit-netblock": 2}
 
 // deckardKeys are the keys of Deckard's configuration.
 var deckardKeys = map[string]bool{"stub-addr": true, "stub-name": true, "trust-anchor": true, "val-override-date": true,

@@ -25,9 +25,9 @@ const harmlessOptions = `
 	https-port http-endpoint http-max-streams http-query-buffer-size http-response-buffer-size http-nodelay http-notls-downstream http-user-agent hide-http-user-agent
 	pad-responses pad-responses-block-size pad-queries pad-queries-block-size
 	target-fetch-policy harden-short-bufsize harden-large-queries harden-referral-path harden-glue harden-dnssec-stripped harden-unknown-additional
-	use-caps-for-id caps-exempt caps-whitelist qname-minimisation-strict disable-dnssec-lame-check rrset-roundrobin prefetch-key
-	val-clean-additional val-max-restart val-sig-skew-min val-sig-skew-max val-bogus-ttl val-permissive-mode ignore-cd-flag hide-trustanchor
-	auto-trust-anchor-file permit-small-holddown keep-missing serve-original-ttl cache-min-negative-ttl serve-expired-ttl-reset ede-serve-expired
+	use-caps-for-id caps-exempt caps-whitelist disable-dnssec-lame-check rrset-roundrobin prefetch-key
+	val-clean-additional val-max-restart val-permissive-mode ignore-cd-flag hide-trustanchor
+	auto-trust-anchor-file permit-small-holddown serve-original-ttl cache-min-negative-ttl serve-expired-ttl-reset
 	num-queries-per-thread do-nat64 deny-any disable-edns-do cookie-secret-file
 	send-client-subnet client-subnet-zone client-subnet-always-forward client-subnet-opcode max-client-subnet-ipv4 max-client-subnet-ipv6
 	min-client-subnet-ipv4 min-client-subnet-ipv6 max-ecs-tree-size-ipv4 max-ecs-tree-size-ipv6 edns-client-string-opcode

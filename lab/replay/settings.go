@@ -7,6 +7,7 @@ import (
 	"anyu/dns/wire"
 	"anyu/serve/local"
 	"anyu/serve/validate"
+	"anyu/serve/validate/anchor"
 )
 
 // Settings are what a file asks of the resolver, in neutral words. The defaults of the dialect's program are filled in: Unbound's
@@ -27,6 +28,7 @@ type Settings struct {
 	IPv6              bool
 	Retries           int // outbound-msg-retry
 	QNAMEMinimisation bool
+	MinimiseStrict    bool // what is said of a shorter name is final
 	QueryLocalhost    bool
 	NotAsked          []netip.Prefix // servers that are never asked
 	Prefetch          bool
@@ -53,6 +55,12 @@ type Settings struct {
 	IgnoreDates     bool                      // signature times are not checked
 	FakeSHA1        bool                      // signatures of algorithms 3, 5, 6 and 7 count as good
 	Iterations      []validate.IterationLimit // of NSEC3
+	SkewMin         uint32                    // seconds that clocks are forgiven: a tenth of a signature's life, within these
+	SkewMax         uint32
+	BogusTTL        uint32 // seconds that what does not validate is not asked for again
+	AddHold         uint32 // seconds until a new key is trusted (RFC 5011, Section 2.4.1)
+	RemoveHold      uint32 // seconds until a revoked key is forgotten
+	KeepMissing     uint32 // seconds until a key that is gone is forgotten; 0: never
 	AggressiveNSEC  bool
 	AnchorSignaling bool
 	Sentinel        bool
@@ -71,6 +79,7 @@ type Settings struct {
 	LocalData            []local.Record
 	LocalTags            []LocalTag
 	EDE                  bool
+	ExpiredEDE           bool // answers from expired records say so (RFC 8914, Section 4.4)
 	NSID                 []byte
 	AnswerCookie         bool // server cookies are made (RFC 9018)
 	CookieSecret         []byte
@@ -149,8 +158,12 @@ func defaults(d Dialect) *Settings {
 		ScrubPromiscuous: true, ScrubNS: 20, Validate: true, AggressiveNSEC: true, AnchorSignaling: true, Sentinel: true,
 		MaxTTL: 86400, MaxNegativeTTL: 3600, ExpiredTTL: 86400, ExpiredReplyTTL: 30, ExpiredClientTimeout: 1800 * time.Millisecond,
 		Minimal: true, DiscardTimeout: 1900 * time.Millisecond,
+		BogusTTL: 60, AddHold: anchor.HoldDown, RemoveHold: anchor.HoldDown, KeepMissing: anchor.KeepMissing,
 		Iterations:  []validate.IterationLimit{{KeyBits: 1024, Iterations: 150}, {KeyBits: 2048, Iterations: 150}, {KeyBits: 4096, Iterations: 150}},
 		DNS64Prefix: netip.MustParsePrefix("64:ff9b::/96"), Modules: []string{"validator", "iterator"}, Files: &Files{}}
+	if d == Unbound {
+		s.SkewMin, s.SkewMax = 3600, 86400
+	}
 	if d == Deckard {
 		s.AnchorSignaling = false
 		s.Start = deckardStart * int64(time.Second)

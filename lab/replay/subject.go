@@ -1,7 +1,9 @@
 package replay
 
 import (
+	"cmp"
 	"encoding/binary"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -225,6 +227,11 @@ func (x *Subject) start(d *serve.Deferred) {
 				x.out = append(x.out, Output{Kind: Note, Text: s.String()})
 			}
 		}
+		if a != nil && a.Stale && !x.settings.ExpiredEDE {
+			quiet := *a
+			quiet.Reason, quiet.Text = event.NoReason, ""
+			a = &quiet
+		}
 		x.finisher.Finish(x.now, d, a, make([]byte, listen.MaxMessage))
 	}
 	c := pending.Client{Addr: d.Client, Trusted: d.Trusted, CacheOnly: !d.RD, Done: done}
@@ -330,6 +337,7 @@ func (x *Subject) follow(c validate.Config) error {
 		if err != nil {
 			return err
 		}
+		p.AddHold, p.RemoveHold, p.KeepMissing = int64(x.settings.AddHold), int64(x.settings.RemoveHold), int64(cmp.Or(x.settings.KeepMissing, math.MaxUint32))
 		x.points = append(x.points, p)
 	}
 	x.validator = validate.New(c)

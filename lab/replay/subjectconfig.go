@@ -15,7 +15,7 @@ import (
 
 // resolveConfig says a file's settings in the words of the resolver.
 func resolveConfig(s *Settings) *resolve.Config {
-	c := &resolve.Config{IPv4: s.IPv4, IPv6: s.IPv6, Minimise: s.QNAMEMinimisation, Minimal: s.Minimal, BelowNX: s.HardenBelowNXDOMAIN,
+	c := &resolve.Config{IPv4: s.IPv4, IPv6: s.IPv6, Minimise: s.QNAMEMinimisation, Strict: s.MinimiseStrict, Bogus: s.BogusTTL, Minimal: s.Minimal, BelowNX: s.HardenBelowNXDOMAIN,
 		Aggressive: s.AggressiveNSEC, KeepPromiscuous: !s.ScrubPromiscuous, Private: s.PrivateAddresses, PrivateNames: s.PrivateDomains,
 		MaxTTL: s.MaxTTL, MinTTL: s.MinTTL, NegativeTTL: s.MaxNegativeTTL, Tries: s.Retries, NameServers: s.ScrubNS, Sentinel: s.Sentinel, VerifyGlue: s.HardenUnverifiedGlue}
 	c.Forbidden = func(a netip.Addr) bool {
@@ -32,11 +32,11 @@ func resolveConfig(s *Settings) *resolve.Config {
 		c.Hints = resolve.RootServers()
 	}
 	c.Prime = len(c.Hints) > 0
+	for _, u := range s.Forwards { // first: they go before a stub of the same name
+		c.Zones = append(c.Zones, upstream(u, true))
+	}
 	for _, u := range s.Stubs {
 		c.Zones = append(c.Zones, upstream(u, false))
-	}
-	for _, u := range s.Forwards {
-		c.Zones = append(c.Zones, upstream(u, true))
 	}
 	return c
 }
@@ -67,7 +67,7 @@ func upstream(u Upstream, forward bool) resolve.Zone {
 // validateConfig says them in the words of the validator.
 func validateConfig(s *Settings) (validate.Config, error) {
 	c := validate.Config{AllowSHA1: true, FakeSHA1: s.FakeSHA1, Date: s.Date, AllAlgorithms: s.HardenAlgorithmDowngr,
-		Iterations: s.Iterations}
+		Iterations: s.Iterations, Skew: s.SkewMin, SkewMax: max(s.SkewMin, s.SkewMax), BogusTTL: s.BogusTTL}
 	if s.IgnoreDates {
 		c.Date = validate.DateOff
 	}

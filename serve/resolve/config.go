@@ -17,6 +17,7 @@ type Config struct {
 	Local Local  // zones held here; nil: none
 
 	Minimise bool // QNAME minimisation (RFC 9156)
+	Strict   bool // what servers say of a shorter name is final: they are not told the whole one when they fail or deny (Section 2.3 leaves that open)
 	SameCase bool // ask in the letters of the question, not in random case (0x20)
 	IPv4     bool // ask servers over IPv4
 	IPv6     bool
@@ -52,6 +53,8 @@ type Config struct {
 	// OfZone bounds the questions to servers under way for one zone; 0: not bounded. Tasks bounds all resolutions; 0: MaxTasks.
 	OfZone int
 	Tasks  int
+	// Bogus: seconds that what does not validate is not asked for again; 0: 60.
+	Bogus uint32
 	// Failed: seconds that a failure is remembered (RFC 9520, Section 3.2: 1 to 300).
 	Failed uint32
 	// MaxTTL, MinTTL and NegativeTTL bound what servers say of how long to keep things, seconds; 0: 86,400, 0 and 3,600.
@@ -137,5 +140,6 @@ func (c *Config) negativeTTL() uint32 { return cmp.Or(c.NegativeTTL, 3600) }
 func (c *Config) nameServers() int    { return cmp.Or(c.NameServers, MaxNames) }
 func (c *Config) tries() int          { return cmp.Or(c.Tries, MaxTries) }
 func (c *Config) failed() uint32      { return cmp.Or(c.Failed, 5) }
+func (c *Config) bogus() uint32       { return cmp.Or(c.Bogus, bogusTTL) }
 func (c *Config) maxTasks() int       { return cmp.Or(c.Tasks, MaxTasks) }
 func (c *Config) port() uint16        { return cmp.Or(c.Port, 53) }

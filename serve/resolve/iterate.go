@@ -53,7 +53,7 @@ func (t *task) iterate(q message.Question, avoid []server) (*reply, *failed) {
 	if err != nil {
 		return nil, err
 	}
-	m := minimiser{on: t.config.Minimise && !d.recursive, q: q}
+	m := minimiser{on: t.config.Minimise && !d.recursive, strict: t.config.Strict, q: q}
 	sends := t.spent.sends
 	var passed []*Zone // configured zones whose servers have failed
 	for range MaxReferrals {
@@ -66,13 +66,13 @@ func (t *task) iterate(q message.Question, avoid []server) (*reply, *failed) {
 		if err != nil && d.conf != nil && d.conf.First && t.exhausted() == nil { // the configured servers fail, or may not be asked now: as if there were none
 			passed = append(passed, d.conf)
 			if d, err = t.closest(q, passed...); err == nil {
-				m = minimiser{on: t.config.Minimise && !d.recursive, q: q}
+				m = minimiser{on: t.config.Minimise && !d.recursive, strict: t.config.Strict, q: q}
 				continue
 			}
 			return nil, err
 		}
 		if err != nil {
-			if m.full() || err.reason == reasonLimit {
+			if m.full() || m.strict || err.reason == reasonLimit {
 				return nil, err
 			}
 			m.failed(err.reason == reasonUnreachable)

@@ -338,6 +338,12 @@ const bogusTTL = 60
 
 // ttl is how long an answer holds: the least of its records, or what the SOA says of an answer without any (RFC 2308, Section 5).
 func (t *task) ttl(a *cache.Answer) uint32 {
+	if a.Security == dnssec.Bogus { // its own TTL cannot be trusted either
+		if old, ok := t.e.Cache.StaleAnswer(a.Question, validated, t.e.now); ok && old.Rcode != wire.ServFail && old.Security != dnssec.Bogus {
+			return t.config.failed() // clients may be given what has expired (RFC 8767): try again soon
+		}
+		return t.config.bogus()
+	}
 	ttl := uint32(1 << 31)
 	for _, s := range a.Answer {
 		ttl = min(ttl, s.TTL)
@@ -353,9 +359,6 @@ func (t *task) ttl(a *cache.Answer) uint32 {
 		if s.Type == wire.TypeNSEC || s.Type == wire.TypeNSEC3 {
 			ttl = min(ttl, s.TTL)
 		}
-	}
-	if a.Security == dnssec.Bogus {
-		ttl = min(ttl, bogusTTL)
 	}
 	return ttl
 }

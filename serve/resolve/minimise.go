@@ -10,6 +10,7 @@ import (
 // the validator sees.
 type minimiser struct {
 	on     bool
+	strict bool
 	q      message.Question
 	labels int // of the name asked last; -1: the whole
 	steps  int
@@ -66,7 +67,7 @@ func (m *minimiser) heard(r *reply, kind kind) (end bool) {
 	case kind == isAlias:
 		m.on = false // a DNAME above, or a CNAME beside names below: the whole question gets the right answer
 	case r.rcode == wire.NXDomain:
-		if signed(r.authority) {
+		if m.strict || signed(r.authority) {
 			return true // RFC 8020
 		}
 		m.on = false

@@ -257,7 +257,7 @@ func (t *task) read(a *attempt, s server, m *message.Message, epoch uint64) (*re
 	case isResolver:
 		t.e.Servers.SetLame(s.Addr, zone, nameserver.LameRecursive, t.e.now)
 		// Its answer is better than none, if it is one (servers.md 5.2, case 17).
-		if a.fallback == nil && len(r.answer) > 0 {
+		if a.fallback == nil && (len(r.answer) > 0 || findType(r.authority, wire.TypeSOA) != nil) {
 			a.fallback, a.kind = r, isAnswer
 		}
 		return r, k, "answers as a resolver, not as a server of " + zone.String() + " (is port 53 redirected? then forward to a resolver, or ask who runs the network)"

@@ -72,7 +72,7 @@ func (c *call) knownAbove(name, top wire.Name) *zone {
 func (c *call) keep(z *zone, ttl uint32) *zone {
 	limit := int64(maxKeySeconds)
 	if z.security == dnssec.Bogus {
-		limit = maxBogusSeconds
+		limit = int64(c.s.bogusSeconds())
 	}
 	z.expires, z.under, z.chain = c.seconds+min(int64(ttl), limit), c.under, true
 	c.seen = append(c.seen, z)
@@ -153,7 +153,7 @@ func (c *call) cutAt(above *zone, name wire.Name, r *Response) (z *zone, ttl uin
 		case p.security == dnssec.Secure:
 			p.verdict = bogus(ReasonBogus, "%v DS comes from a wildcard, which delegates nothing", name) // RFC 4592, Section 4.6
 		}
-		return &zone{name: name, cut: true, verdict: p.verdict}, maxBogusSeconds, nil
+		return &zone{name: name, cut: true, verdict: p.verdict}, c.s.bogusSeconds(), nil
 	}
 	alias := dnameAbove(r.Answer, name)
 	if alias == nil {
@@ -179,7 +179,7 @@ func (c *call) aliasAt(above *zone, name wire.Name, r *Response, alias *message.
 	case dnssec.Insecure:
 		return &zone{name: name, cut: true, verdict: p.verdict}, p.set.TTL, nil
 	}
-	return &zone{name: name, cut: true, verdict: p.verdict}, maxBogusSeconds, nil
+	return &zone{name: name, cut: true, verdict: p.verdict}, c.s.bogusSeconds(), nil
 }
 
 // noDS reads the proof that there is no DS RRset.
@@ -188,7 +188,7 @@ func (c *call) noDS(above *zone, name wire.Name, r *Response) (*zone, uint32) {
 	proof := denial.NewProof(above.name, sets, c.iterations(above), &c.b.Hashes)
 	z := c.without(above, name, proof)
 	if z.security == dnssec.Bogus && !c.spent {
-		z.verdict, ttl = lacking(why, proof, "that "+name.String()+" has no DS", above.name), maxBogusSeconds
+		z.verdict, ttl = lacking(why, proof, "that "+name.String()+" has no DS", above.name), c.s.bogusSeconds()
 	}
 	return z, ttl
 }

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -76,6 +77,8 @@ type Config struct {
 	Minimal bool
 	// Skew forgives clocks: seconds before the start and after the end that a signature still counts.
 	Skew uint32
+	// BogusTTL is how many seconds keys that do not hold are not asked for again; 0: a minute.
+	BogusTTL uint32
 	// KeyEntries is how many zones are remembered; 0 is DefaultKeyEntries.
 	KeyEntries int
 
@@ -86,6 +89,8 @@ type Config struct {
 
 	// What follows is for scenarios with old signatures.
 
+	// SkewMax, where it is set, lets long-lived signatures be forgiven more: a tenth of their life, from Skew up to this.
+	SkewMax uint32
 	// Date, in seconds since 1970, stands for now where times of signatures are looked at; 0 is now, DateOff never minds them.
 	Date int64
 	// FakeSHA1 takes signatures of algorithms 3, 5, 6 and 7 for good once tag, labels, owner and dates fit.
@@ -188,6 +193,17 @@ func (s *settings) nearest(name wire.Name, seconds int64) place {
 		}
 	}
 }
+
+// skew is how many seconds a signature is forgiven.
+func (s *settings) skew(sig *dnssec.Signature) uint32 {
+	if s.SkewMax == 0 {
+		return s.Skew
+	}
+	return min(max((sig.Expiration-sig.Inception)/10, s.Skew), s.SkewMax)
+}
+
+// bogusSeconds is how long a zone counts as bogus.
+func (s *settings) bogusSeconds() uint32 { return cmp.Or(s.BogusTTL, maxBogusSeconds) }
 
 // faked tells whether signatures of an algorithm are taken for good.
 func (s *settings) faked(a dnssec.Algorithm) bool {

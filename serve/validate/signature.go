@@ -135,8 +135,9 @@ func (c *call) dates(s *message.RRset, sig *dnssec.Signature) verdict {
 		return verdict{}
 	}
 	lenient := *sig
-	lenient.Inception -= c.s.Skew
-	lenient.Expiration += c.s.Skew
+	skew := c.s.skew(sig)
+	lenient.Inception -= skew
+	lenient.Expiration += skew
 	switch err := lenient.ValidAt(c.date); {
 	case errors.Is(err, dnssec.ErrExpired):
 		return bogus(ReasonExpired, "%v %v: the signature of %v/%d expired on %s", s.Name, s.Type, sig.Signer, sig.Tag, dateText(sig.Expires(c.date)))
@@ -185,7 +186,7 @@ func (c *call) verify(s *message.RRset, sig *dnssec.Signature, k *key) verdict {
 func (c *call) lowered(s *message.RRset, sig *dnssec.Signature) *message.RRset {
 	ttl := min(s.TTL, sig.OriginalTTL)
 	if c.s.Date != DateOff {
-		left := sig.Expires(c.date).Unix() + int64(c.s.Skew) - c.date.Unix()
+		left := sig.Expires(c.date).Unix() + int64(c.s.skew(sig)) - c.date.Unix()
 		ttl = uint32(min(int64(ttl), max(left, 0)))
 	}
 	if ttl == s.TTL {

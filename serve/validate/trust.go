@@ -56,7 +56,7 @@ func (c *call) child(name wire.Name, t trust) *zone {
 			r = other
 			continue
 		}
-		return c.keep(z, maxBogusSeconds)
+		return c.keep(z, c.s.bogusSeconds())
 	}
 }
 

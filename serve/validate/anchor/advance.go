@@ -2,6 +2,7 @@ package anchor
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 
 	"anyu/dns/dnssec"
@@ -19,7 +20,7 @@ func (p *Point) advance(seconds int64, set *message.RRset, c Checker) (changed b
 	for i := range p.Keys {
 		k := &p.Keys[i]
 		before := k.State
-		if k.next(seconds, present(set, k.Data)); k.State != before {
+		if p.next(k, seconds, present(set, k.Data)); k.State != before {
 			k.Changed, changed = seconds, true
 		}
 	}
@@ -76,7 +77,7 @@ func present(set *message.RRset, key []byte) bool {
 }
 
 // next is the table of RFC 5011, Section 4.1.
-func (k *Key) next(seconds int64, present bool) {
+func (p *Point) next(k *Key, seconds int64, present bool) {
 	switch k.State {
 	case AddPend:
 		if !present {
@@ -84,7 +85,7 @@ func (k *Key) next(seconds int64, present bool) {
 			return
 		}
 		k.Seen++
-		if seconds-k.Changed >= HoldDown && k.Seen >= MinSeen { // AddTime
+		if seconds-k.Changed >= cmp.Or(p.AddHold, HoldDown) && k.Seen >= MinSeen { // AddTime
 			k.State, k.Seen = Valid, 0
 		}
 	case Valid:
@@ -96,7 +97,7 @@ func (k *Key) next(seconds int64, present bool) {
 			k.State = Valid
 		}
 	case Revoked:
-		if seconds-k.Changed >= HoldDown { // RemTime
+		if seconds-k.Changed >= cmp.Or(p.RemoveHold, HoldDown) { // RemTime
 			k.State = Removed
 		}
 	case Start:
@@ -111,7 +112,7 @@ func (p *Point) forgetMissing(seconds int64) {
 		valid = valid || k.State == Valid
 	}
 	for i := range p.Keys {
-		if k := &p.Keys[i]; valid && k.State == Missing && seconds-k.Changed >= KeepMissing {
+		if k := &p.Keys[i]; valid && k.State == Missing && seconds-k.Changed >= cmp.Or(p.KeepMissing, KeepMissing) {
 			k.State = Removed
 		}
 	}

@@ -12,6 +12,7 @@ package anchor
 
 import (
 	"bytes"
+	"cmp"
 
 	"anyu/dns/dnssec"
 	"anyu/dns/message"
@@ -68,7 +69,10 @@ type Point struct {
 	LastQueried, LastSuccess, NextProbe int64
 	Failed                              int // probes since the last success
 	QueryInterval, RetryTime            int64
-	over                                bool // all keys are revoked: the zone is not followed any more (RFC 5011, Section 5)
+	// AddHold, RemoveHold and KeepMissing are seconds to use instead of HoldDown (both) and KeepMissing; 0: those. For scenarios: RFC 5011, Section
+	// 2.4 has 30 days.
+	AddHold, RemoveHold, KeepMissing int64
+	over                             bool // all keys are revoked: the zone is not followed any more (RFC 5011, Section 5)
 }
 
 // Checker does the arithmetic; validate.Validator does it.
@@ -92,7 +96,7 @@ func (p *Point) Anchors() (list []validate.Anchor) {
 // which they may sign alone where the zone has moved on in the meantime.
 func (p *Point) ripe(seconds int64) (list []validate.Anchor) {
 	for _, k := range p.Keys {
-		if k.State == AddPend && seconds-k.Changed >= HoldDown && k.Seen >= MinSeen {
+		if k.State == AddPend && seconds-k.Changed >= cmp.Or(p.AddHold, HoldDown) && k.Seen >= MinSeen {
 			list = append(list, validate.Anchor{Zone: p.Zone, Type: k.Type, Data: k.Data})
 		}
 	}
