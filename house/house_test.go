@@ -37,7 +37,7 @@ anyu/console:        anyu/event anyu/dns/wire anyu/watch/* anyu/console/*
 anyu/console/*:      anyu/event anyu/dns/wire anyu/watch/* anyu/console/*
 anyu/node:           anyu/*
 anyu/cmd/anyu:       anyu/watch/pseudonym anyu/watch/ledger anyu/watch/ledger/witness anyu/watch/trail anyu/watch/store anyu/lab/* anyu/config anyu/node anyu/dns/* anyu/console/* anyu/watch/tap anyu/watch/tap/*
-anyu/bench/trail:    anyu/event anyu/dns/wire anyu/watch/trail
+anyu/bench/trail:    anyu/event anyu/dns/wire anyu/watch/trail anyu/watch/tap
 anyu/bench/taps:     anyu/dns/wire anyu/watch/tap/capture anyu/watch/tap/dnstap anyu/watch/tap/framestream
 anyu/bench/*:
 anyu/house/*:
