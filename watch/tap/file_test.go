@@ -29,9 +29,6 @@ func read(t testing.TB, in []byte) (*tap.Reader, []string, error) {
 
 // refused are the files of the corpora that are no observations, and why.
 var refused = map[string]string{
-	"compactor/gold.cbor02":            `octet 65: a draft of C-DNS, of type "DNS-STAT": only version 1.0 (RFC 8618) is read`,
-	"compactor/gold.cbor05":            "octet 64: C-DNS of version 0.5: only 1.0 (RFC 8618) is read, not the drafts before it",
-	"ithitools/data/tiny-capture.cbor": "octet 93: C-DNS of version 0.5: only 1.0 (RFC 8618) is read, not the drafts before it",
 	"fstrm/t/program_tests/test.fstrm": `octet 0: the frames are not of type "protobuf:dnstap.Dnstap"`,
 }
 

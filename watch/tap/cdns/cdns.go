@@ -4,7 +4,7 @@
 // so that everything behind this package sees the same as from a capture; the sizes they had are told beside them.
 //
 // The package promises: no input makes it panic; an index without an entry, a block that is no map and the like are errors with their octet, and
-// what is whole around them is read. It refuses drafts of the format (compactor's files before version 1.0): their keys mean other things.
+// what is whole around them is read. Files of compactor from before version 1.0 (0.2 and 0.5) are read, not written; other drafts are refused: their keys mean other things.
 // Limits today: a file that is read is held in memory, MaxFile at most; of what is written, a block is.
 package cdns
 
@@ -197,12 +197,13 @@ func (e *Error) Error() string {
 
 // Reader reads a file block by block.
 type Reader struct {
-	mode   cbor.DecMode
-	whole  []byte
-	rest   []byte
-	params []parameter
-	left   int // blocks; -1: until a break
-	blocks uint64
+	mode    cbor.DecMode
+	whole   []byte
+	rest    []byte
+	params  []parameter
+	version version
+	left    int // blocks; -1: until a break
+	blocks  uint64
 }
 
 // NewReader reads a file into memory and its preamble.
@@ -220,18 +221,13 @@ func NewReader(in io.Reader) (*Reader, error) {
 	}
 	r.rest = b[1:] // of three elements, or without a length
 	var kind string
-	var p preamble
 	var raw cbor.RawMessage
 	if err := errors.Join(r.next(&kind), r.next(&raw)); err != nil {
 		return nil, r.wrong(err)
 	}
-	if kind != "C-DNS" {
-		return nil, r.wrong(fmt.Errorf("a draft of C-DNS, of type %q: only version 1.0 (RFC 8618) is read", kind))
+	if err := r.readPreamble(kind, raw); err != nil {
+		return nil, r.wrong(err)
 	}
-	if err := r.mode.Unmarshal(raw, &p); err != nil || p.Major != 1 {
-		return nil, r.wrong(fmt.Errorf("C-DNS of version %d.%d: only 1.0 (RFC 8618) is read, not the drafts before it", p.Major, p.Minor))
-	}
-	r.params = p.Parameters
 	return r, r.head()
 }
 
@@ -294,7 +290,7 @@ func (r *Reader) block(b *block) error {
 	if r.left > 0 {
 		r.left--
 	}
-	if err := r.mode.Unmarshal(raw, b); err != nil {
+	if err := r.unmarshalBlock(raw, b); err != nil {
 		return &Error{at, r.blocks, err.Error()}
 	}
 	return nil
