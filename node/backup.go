@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"anyu/watch/store"
+	"anyu/watch/trail"
 )
 
 // Backup copies the state of a data folder into an empty or new folder: accounts, secrets, findings, journals, the query
@@ -128,7 +129,7 @@ func copyTree(from, to string, wanted func(rel string) bool, progress func(strin
 			return nil
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(to, rel), 0o750)
-		case !d.Type().IsRegular() || rel == lockFile || rel == cacheFile || base == "lock" || strings.HasPrefix(base, ".new-"):
+		case !d.Type().IsRegular() || rel == filepath.Join(logDir, trail.RunningName) || rel == lockFile || rel == cacheFile || base == "lock" || strings.HasPrefix(base, ".new-"):
 			return nil
 		}
 		n, err := copyFile(path, filepath.Join(to, rel))

@@ -38,7 +38,7 @@ func TestLedger_keepsActsAndRules(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"rule configuration", "audit flush args=www.example.org by=anyu control", "rule configuration changed=answers.payload", "audit reload args= by=anyu control"}
+	want := []string{"rule configuration", "audit flush args=www.example.org by=anyu control", "rule configuration changed=answers.payload", "audit reload args= by=anyu control", "audit stop"}
 	if !slices.Equal(kept, want) {
 		t.Errorf("kept %q, want %q", kept, want)
 	}

@@ -351,6 +351,9 @@ func (n *Node) stop() {
 		}
 	}
 	n.closeStore()
+	if n.isOpen() {
+		n.audit(n.conf().Node, "stop") // so that a gap in the log is one that somebody made, or (log-loss) that nobody meant
+	}
 	n.silenceBook()
 	n.closeFindings(ctx)
 	n.closeLedger()

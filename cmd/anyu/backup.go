@@ -20,7 +20,7 @@ func runBackup(args []string, std streams) int {
 		if err != nil {
 			return files, size, err
 		}
-		return files, size, auditBackup(*data, dir, files, size)
+		return files, size, auditCopy(*data, dir, ledger.ActBackup, "to", files, size)
 	})
 }
 
@@ -28,7 +28,11 @@ func runRestore(args []string, std streams) int {
 	f := flag.NewFlagSet("anyu restore DIR", flag.ContinueOnError)
 	data := f.String("data", defaultData, "`DIR` of the data folder to restore into")
 	return copyData(f, data, args, std, func(dir string, tell func(string, int64)) (int, int64, error) {
-		return node.Restore(dir, *data, tell)
+		files, size, err := node.Restore(dir, *data, tell)
+		if err != nil {
+			return files, size, err
+		}
+		return files, size, auditCopy(*data, dir, ledger.ActRestore, "from", files, size)
 	})
 }
 
@@ -56,16 +60,17 @@ func copyData(f *flag.FlagSet, data *string, args []string, std streams, do func
 	return done
 }
 
-// auditBackup keeps in the ledger that there is a copy, so that people see when the last one was made.
-func auditBackup(data, dir string, files int, size int64) error {
+// auditCopy keeps in the ledger of a data folder that there is a copy, so that people see when the last one was made, or that it was put back from one: what
+// happened between is not in it.
+func auditCopy(data, dir, act, way string, files int, size int64) error {
 	l, err := ledger.Open(ledgerOf(data), hostName())
 	if err != nil {
-		return fmt.Errorf("the backup is whole, but not in the ledger: %w", err)
+		return fmt.Errorf("the copy is whole, but the %s is not in the ledger: %w", act, err)
 	}
 	defer l.Close()
 	if full, err := filepath.Abs(dir); err == nil {
 		dir = full
 	}
-	return l.Append(time.Now(), &ledger.Entry{Kind: ledger.Audit, Subject: ledger.ActBackup, Who: whoAmI(),
-		Facts: []ledger.Fact{{Name: "to", Value: dir}, {Name: "files", Value: strconv.Itoa(files)}, {Name: "octets", Value: strconv.FormatInt(size, 10)}, {Name: "by", Value: "anyu backup"}}})
+	return l.Append(time.Now(), &ledger.Entry{Kind: ledger.Audit, Subject: act, Who: whoAmI(),
+		Facts: []ledger.Fact{{Name: way, Value: dir}, {Name: "files", Value: strconv.Itoa(files)}, {Name: "octets", Value: strconv.FormatInt(size, 10)}, {Name: "by", Value: "anyu " + act}}})
 }

@@ -343,6 +343,12 @@ func TestBackup_andRestore(t *testing.T) {
 	if out, status := run(t, "restore", filepath.Join(dir, "copy"), "--data", filepath.Join(dir, "new")); status != 0 {
 		t.Fatalf("restore: %d\n%s", status, out)
 	}
+	if out, status := run(t, "ledger", "list", "--kind", "audit", "--data", filepath.Join(dir, "new")); status != 0 || !strings.Contains(out, "restore") {
+		t.Errorf("the restore is no entry: %d\n%s", status, out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "new", "log", "wal", "running")); err == nil {
+		t.Error("the copy says that somebody writes its log")
+	}
 	if _, status := run(t, "restore", filepath.Join(dir, "copy"), "--data", p.data); status != 2 {
 		t.Error("restored over a running node")
 	}

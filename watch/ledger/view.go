@@ -28,6 +28,9 @@ type View struct {
 // ActBackup is the subject of the act that made a backup; its fact "to" says where.
 const ActBackup = "backup"
 
+// ActRestore is that of the act that put a data folder back; its fact "from" says from where.
+const ActRestore = "restore"
+
 // Seen is a view at a time.
 type Seen struct {
 	Entries  int64

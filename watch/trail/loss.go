@@ -15,6 +15,9 @@ import (
 // end in order. It holds that process's SyncEvery.
 const runningFile = "running"
 
+// RunningName is its place in the log's folder: a copy of the folder does not need it, for nobody runs there.
+const RunningName = walDir + string(filepath.Separator) + runningFile
+
 // begin records what the process before lost, if it was killed, and marks the log as open.
 func (t *Trail) begin(now time.Time) error {
 	path := t.running()
@@ -28,7 +31,7 @@ func (t *Trail) begin(now time.Time) error {
 	return os.WriteFile(path, []byte(t.opts.SyncEvery.String()+"\n"), 0o640)
 }
 
-func (t *Trail) running() string { return filepath.Join(t.opts.Dir, walDir, runningFile) }
+func (t *Trail) running() string { return filepath.Join(t.opts.Dir, RunningName) }
 
 // tellLoss is a finding, and so an entry of the ledger: how many rows were lost nobody knows, only since when and of how long a time.
 func (t *Trail) tellLoss(path, interval string, now time.Time) {
