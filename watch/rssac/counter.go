@@ -154,7 +154,7 @@ func (c *Counter) finding(k *counts, now time.Time) event.Finding {
 	f := event.Finding{Kind: kindIncomplete, Subject: c.opts.Service, Node: c.opts.Node, Severity: event.Warning, Opened: now, Updated: now}
 	missing, lost := k.missing(k.end()), k.Dropped
 	if missing == 0 && lost == 0 {
-		f.Closed = now
+		f.Opened, f.Closed = time.Time{}, now // with both it would be a finding of a moment, each whole day
 		return f
 	}
 	f.Facts = []event.Fact{{Name: "day", Value: k.date().Format(time.DateOnly)}, {Name: "missing", Value: missing.String()}, {Name: "dropped", Value: fmt.Sprint(lost)}}

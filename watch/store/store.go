@@ -341,7 +341,7 @@ func (s *Store) report(kind string, severity event.Severity, subject string, ope
 	now := time.Now().UTC()
 	f := event.Finding{Kind: kind, Subject: subject, Node: s.opts.Node, Severity: severity, Opened: now, Updated: now, Facts: facts}
 	if !open {
-		f.Closed = now
+		f.Opened, f.Closed = time.Time{}, now // with both it would be a finding of a moment, told and kept each time that nothing is wrong
 	}
 	s.opts.Findings.Report(f)
 }
