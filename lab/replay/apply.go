@@ -67,7 +67,7 @@ func (m *mapper) switches() map[string]*bool {
 		"harden-unverified-glue": &s.HardenUnverifiedGlue, "aggressive-nsec": &s.AggressiveNSEC, "prefetch": &s.Prefetch, "answer-cookie": &s.AnswerCookie,
 		"serve-expired": &s.ServeExpired, "ede": &s.EDE, "hide-identity": &s.HideIdentity, "hide-version": &s.HideVersion,
 		"qname-minimisation-strict": &s.MinimiseStrict,
-		"ede-serve-expired":         &s.ExpiredEDE, "zonemd-permissive-mode": &s.ZONEMDPermissive, "unblock-lan-zones": &s.LANOpen, "insecure-lan-zones": &s.LANInsecure}
+		"ede-serve-expired":         &s.ExpiredEDE, "edns-tcp-keepalive": &s.Keepalive, "zonemd-permissive-mode": &s.ZONEMDPermissive, "unblock-lan-zones": &s.LANOpen, "insecure-lan-zones": &s.LANInsecure}
 }
 
 // numbers are the options that are seconds or counts.
@@ -157,6 +157,8 @@ func (m *mapper) answering(o Option, v string) bool {
 		if s.DiscardTimeout = time.Duration(m.number(v, 31)) * time.Millisecond; s.DiscardTimeout == 0 {
 			s.DiscardTimeout = time.Hour // 0 is never, and no client waits that long
 		}
+	case "edns-tcp-keepalive-timeout":
+		s.KeepaliveTime = time.Duration(m.number(v, 31)) * time.Millisecond
 	case "nsid":
 		s.NSID = m.nsid(v)
 	case "cookie-secret":

@@ -90,7 +90,8 @@ func (z LocalZone) rules(a localAction, records []local.Record) (list []local.Ru
 		r.Clients = &acl
 	}
 	for _, record := range records {
-		if !a.bare || a.typ != 0 && record.Type != a.typ {
+		soa := record.Type == wire.TypeSOA && record.Owner.Equal(z.Name) && (a.action == local.NXDomain || a.action == local.NoData) // of its denials
+		if !a.bare || soa || a.typ != 0 && record.Type != a.typ {
 			r.Records = append(r.Records, record)
 		}
 	}

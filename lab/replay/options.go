@@ -13,7 +13,7 @@ const harmlessOptions = `
 	port interface ip-address interface-automatic interface-automatic-ports outgoing-interface outgoing-range outgoing-port-permit
 	outgoing-port-avoid outgoing-num-tcp incoming-num-tcp so-rcvbuf so-sndbuf so-reuseport ip-transparent ip-freebind ip-dscp udp-connect
 	do-udp do-tcp prefer-ip4 prefer-ip6 udp-upstream-without-downstream tcp-mss outgoing-tcp-mss tcp-idle-timeout tcp-reuse-timeout
-	max-reuse-tcp-queries tcp-auth-query-timeout tcp-connection-limit edns-tcp-keepalive edns-tcp-keepalive-timeout stream-wait-size delay-close
+	max-reuse-tcp-queries tcp-auth-query-timeout tcp-connection-limit stream-wait-size delay-close
 	sock-queue-timeout max-udp-size edns-buffer-size msg-buffer-size proxy-protocol-port interface-action quic-port quic-size
 	msg-cache-size msg-cache-slabs rrset-cache-size rrset-cache-slabs key-cache-size key-cache-slabs neg-cache-size infra-cache-slabs
 	infra-cache-numhosts infra-cache-min-rtt infra-cache-max-rtt infra-host-ttl infra-keep-probing infra-lame-ttl infra-cache-lame-size

@@ -81,6 +81,8 @@ type Settings struct {
 	EDE                  bool
 	ExpiredEDE           bool // answers from expired records say so (RFC 8914, Section 4.4)
 	NSID                 []byte
+	Keepalive            bool // clients over TCP that ask are told how long a connection may be idle (RFC 7828)
+	KeepaliveTime        time.Duration
 	AnswerCookie         bool // server cookies are made (RFC 9018)
 	CookieSecret         []byte
 	Identity, Version    string
@@ -157,7 +159,7 @@ func defaults(d Dialect) *Settings {
 	s := &Settings{Dialect: d, IPv4: true, IPv6: true, Retries: 5, QNAMEMinimisation: true, SendDO: true, HardenBelowNXDOMAIN: true,
 		ScrubPromiscuous: true, ScrubNS: 20, Validate: true, AggressiveNSEC: true, AnchorSignaling: true, Sentinel: true,
 		MaxTTL: 86400, MaxNegativeTTL: 3600, ExpiredTTL: 86400, ExpiredReplyTTL: 30, ExpiredClientTimeout: 1800 * time.Millisecond,
-		Minimal: true, DiscardTimeout: 1900 * time.Millisecond,
+		Minimal: true, KeepaliveTime: 120 * time.Second, DiscardTimeout: 1900 * time.Millisecond,
 		BogusTTL: 60, AddHold: anchor.HoldDown, RemoveHold: anchor.HoldDown, KeepMissing: anchor.KeepMissing,
 		Iterations:  []validate.IterationLimit{{KeyBits: 1024, Iterations: 150}, {KeyBits: 2048, Iterations: 150}, {KeyBits: 4096, Iterations: 150}},
 		DNS64Prefix: netip.MustParsePrefix("64:ff9b::/96"), Modules: []string{"validator", "iterator"}, Files: &Files{}}

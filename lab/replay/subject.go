@@ -106,6 +106,9 @@ func (x *Subject) serve(rc *resolve.Config) error {
 	}
 	c := &serve.Config{Payload: 4096, NSID: s.NSID, Clients: everybody, Ignored: allowed.ignored, NoReasons: !s.EDE, Version: identity(s.Version, s.HideVersion), Hostname: identity(s.Identity, s.HideIdentity),
 		Recursion: &serve.Recursion{Allow: allowed.recurse, Snoop: allowed.snoop, Open: open(s), Local: local.New(own, nil), Cache: x.cache, Resolver: x}}
+	if c.Keepalive = -time.Second; s.Keepalive { // less than nothing: the option is not sent
+		c.Keepalive = s.KeepaliveTime
+	}
 	if s.AnswerCookie {
 		c.Cookies = new(filter.Cookies)
 		if copy(c.Cookies.Current[:], s.CookieSecret) == 0 {
