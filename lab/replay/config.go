@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -191,7 +192,7 @@ func (p *parser) tokens(list []token, line string) ([]token, error) {
 			return list, nil
 		}
 		if line[0] == '"' || line[0] == '\'' {
-			end := strings.IndexByte(line[1:], line[0])
+			end := closingQuote(line[1:], line[0])
 			if end < 0 {
 				return nil, p.wrong("the quote is not closed")
 			}
@@ -241,6 +242,14 @@ func (p *parser) options(tokens []token) error {
 			continue
 		}
 		want := max(arity[name], 1)
+		if name == "include" && i < len(tokens) {
+			included, err := p.included(tokens[i])
+			if err != nil {
+				return err
+			}
+			tokens = slices.Replace(tokens, i, i+1, included...)
+			continue
+		}
 		o := Option{Clause: clause, Block: block, Name: name, Line: t.line}
 		for i < len(tokens) && len(o.Args) < want && !tokens[i].isKey() {
 			o.Args = append(o.Args, tokens[i].text)

@@ -9,7 +9,7 @@ import "strings"
 const harmlessOptions = `
 	verbosity val-log-level use-syslog log-identity logfile log-time-ascii log-time-iso log-queries log-replies log-tag-queryreply log-local-actions
 	log-servfail log-destaddr log-thread-id rpz-log statistics-interval statistics-cumulative extended-statistics statistics-inhibit-zero shm-enable shm-key
-	num-threads chroot username directory pidfile do-daemonize use-systemd include include-toplevel
+	num-threads chroot username directory pidfile do-daemonize use-systemd include-toplevel
 	port interface ip-address interface-automatic interface-automatic-ports outgoing-interface outgoing-range outgoing-port-permit
 	outgoing-port-avoid outgoing-num-tcp incoming-num-tcp so-rcvbuf so-sndbuf so-reuseport ip-transparent ip-freebind ip-dscp udp-connect
 	do-udp do-tcp prefer-ip4 prefer-ip6 udp-upstream-without-downstream tcp-mss outgoing-tcp-mss tcp-idle-timeout tcp-reuse-timeout

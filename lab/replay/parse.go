@@ -32,6 +32,7 @@ type parser struct {
 	lines     []string
 	at        int // lines read so far: the number of the current line
 	configEnd int // index of CONFIG_END
+	words     int // of files that the configuration includes
 	s         *Scenario
 	err       error
 }
@@ -169,8 +170,8 @@ func (p *parser) readRange(w []string) error {
 			if err != nil {
 				return err
 			}
-			if p.s.Dialect == Unbound && len(r.Addresses) > 0 {
-				return p.wrong("a range has one ADDRESS")
+			if p.s.Dialect == Unbound {
+				r.Addresses = nil // it has one: the last that is given
 			}
 			r.Addresses = append(r.Addresses, a)
 		case strings.HasPrefix(line, "ENTRY_BEGIN"):

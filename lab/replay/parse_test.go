@@ -57,7 +57,7 @@ func TestParse_saysWhatIsWrongAndWhere(t *testing.T) {
 		{"server:\n", 2}, {"server: name: \"x\nCONFIG_END\n", 1}, {"server:\nCONFIG_END\nSTEP 1 QUERY\n", 3}, {head, 4},
 		{head + "STEP x QUERY\n", 4}, {head + "STEP 1 DANCE\n", 4}, {head + "STEP 1 QUERY\nSCENARIO_END\n", 4},
 		{head + "STEP 2 NOTHING\nSTEP 1 NOTHING\nSCENARIO_END\n", 5}, {head + "RANGE_BEGIN 5 1\n", 4}, {head + "RANGE_BEGIN 0\n", 4},
-		{head + "RANGE_BEGIN 0 1\nADDRESS 1.2.3\n", 5}, {head + "RANGE_BEGIN 0 1\nADDRESS 1.2.3.4\nADDRESS 1.2.3.5\n", 6},
+		{head + "RANGE_BEGIN 0 1\nADDRESS 1.2.3\n", 5}, {head + "RANGE_BEGIN 0 1\nADDRESS 1.2.3.4\nADDRESS 1.2.3.5\n", 7},
 		{head + "RANGE_BEGIN 0 1\nENTRY_BEGIN\nMATCH everything\n", 6}, {head + "RANGE_BEGIN 0 1\nENTRY_BEGIN\nREPLY MAYBE\n", 6},
 		{head + "RANGE_BEGIN 0 1\nENTRY_BEGIN\nADJUST copy_all\n", 6}, {head + "RANGE_BEGIN 0 1\nENTRY_BEGIN\nSECTION OTHER\n", 6},
 		{head + "RANGE_BEGIN 0 1\nENTRY_BEGIN\nSECTION ANSWER\na. A 1.2.3\n", 7}, {head + "RANGE_BEGIN 0 1\nENTRY_BEGIN\na.\n", 6},
@@ -107,4 +107,22 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(r.Reason, r.Detail)
 		}
 	})
+}
+
+// What a configuration includes is part of it, where the scenario makes the file; a quote may be escaped.
+func TestParse_includesFilesOfTheScenario(t *testing.T) {
+	const text = "TEMPFILE_CONTENTS more\n# said elsewhere\nserver: cache-max-ttl: 7\nTEMPFILE_END\nserver:\n\tinclude:\nTEMPFILE_NAME more\n\tinclude: \"/etc/unbound/x\"\n" +
+		"\tlocal-data: \"a. TXT \\\"b c\\\"\"\nCONFIG_END\nSCENARIO_BEGIN t\nSCENARIO_END\n"
+	s, err := replay.Parse("f", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Settings()
+	if err != nil || c.MaxTTL != 7 || len(c.LocalData) != 1 {
+		t.Errorf("%v: TTL %d, %d records", err, c.MaxTTL, len(c.LocalData))
+	}
+	loop := "TEMPFILE_CONTENTS x\ninclude: x\nTEMPFILE_END\nserver: include: x\nCONFIG_END\nSCENARIO_BEGIN t\nSCENARIO_END\n"
+	if _, err := replay.Parse("f", []byte(loop)); err == nil {
+		t.Error("a file that includes itself is taken")
+	}
 }
