@@ -146,7 +146,9 @@ func (c *call) closer(proof *denial.Proof, p *proved) verdict {
 	case denial.Exhausted:
 		return c.exhausted("NSEC3 hashes")
 	}
-	return lacking(verdict{}, proof, "that nothing matches "+p.set.Name.String()+" closer than the wildcard it comes from", p.zone.name)
+	v := lacking(verdict{}, proof, "that nothing matches "+p.set.Name.String()+" closer than the wildcard it comes from", p.zone.name)
+	v.reason = ReasonBogus // RFC 8914, Section 4.13 is about data that is missing; this is there
+	return v
 }
 
 // extras adds to a secure answer what of authority and additional is secure: with proofs, what the answer needs. Unsigned and

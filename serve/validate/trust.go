@@ -44,7 +44,8 @@ func (c *call) child(name wire.Name, t trust) *zone {
 			}
 		}
 		z, ttl := c.keysIn(name, r, entries)
-		if t.anchor && z.reason == ReasonNoKey { // RFC 8914, Section 4.10 is about DS records
+		// RFC 8914, Section 4.10: no keys at all are missing; keys that a trust anchor does not know are bogus.
+		if t.anchor && z.reason == ReasonNoKey && message.Find(r.Answer, name, wire.TypeDNSKEY) != nil {
 			z.reason = ReasonBogus
 		}
 		if z.security == dnssec.Secure {

@@ -236,7 +236,7 @@ func TestMessage_wildcards(t *testing.T) {
 		reason    uint16
 	}{
 		{"proved", s.set("b.sub.example. 300 IN NSEC x.sub.example. A RRSIG NSEC"), dnssec.Secure, validate.NoReason},
-		{"not proved", nil, dnssec.Bogus, validate.ReasonNoDenial},
+		{"not proved", nil, dnssec.Bogus, validate.ReasonBogus}, // RFC 8914, Section 4.13: nothing is missing
 		{"a closer name is there", s.set("a.w.sub.example. 300 IN NSEC x.sub.example. A RRSIG NSEC"), dnssec.Bogus, validate.ReasonBogus},
 		{"the proof is not signed well", flip(s.set("b.sub.example. 300 IN NSEC x.sub.example. A RRSIG NSEC")), dnssec.Bogus, validate.ReasonBogus},
 		{"NSEC3", s.cover3("w.sub.example.", 3, 0), dnssec.Secure, validate.NoReason},
