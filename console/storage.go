@@ -21,6 +21,9 @@ type Storage struct {
 	Keep     int           `json:"keep_days"`
 	Limit    int64         `json:"limit_octets"`        // log.space; 0: none
 	Free     int64         `json:"free_octets"`         // of the disk; negative: unknown
+	Reserve  int64         `json:"reserve_octets"`      // of the disk, that the log leaves free
+	Sampled  int64         `json:"one_of"`              // that is logged of so many questions now, where no rule fits; 1: all
+	Rules    int           `json:"rules"`               // log.rules
 	PerDay   int64         `json:"octets_per_day"`      // mean of the last whole days; 0: there are none
 	Level    int64         `json:"octets_at_retention"` // that the log will have when days begin to leave for their age; 0: unknown
 	Full     time.Time     `json:"full,omitzero"`       // when limit or disk are reached before that
@@ -62,7 +65,7 @@ func (s *Storage) Forecast(now time.Time) {
 	s.Level = s.PerDay * int64(s.Keep)
 	room := int64(-1)
 	if s.Free >= 0 {
-		room = s.Free
+		room = max(s.Free-s.Reserve, 0)
 	}
 	if left := s.Limit - s.Octets; s.Limit > 0 && (room < 0 || left < room) {
 		room = max(left, 0)

@@ -22,6 +22,7 @@ func TestStorage_forecast(t *testing.T) {
 		{"only today", console.Storage{Keep: 190, Free: 1, Days: []console.StoredDay{{"2026-11-24", 5}}}, 0, time.Time{}},
 		{"it fits", console.Storage{Keep: 10, Octets: 300, Free: 701, Days: []console.StoredDay{{"2026-11-21", 100}, {"2026-11-22", 100}, {"2026-11-23", 100}, {"2026-11-24", 7}}}, 100, time.Time{}},
 		{"the disk is full first", console.Storage{Keep: 10, Octets: 300, Free: 400, Days: []console.StoredDay{{"2026-11-22", 100}, {"2026-11-23", 100}}}, 100, now.Add(4 * day)},
+		{"what is to stay free is not there", console.Storage{Keep: 10, Octets: 300, Free: 400, Reserve: 300, Days: []console.StoredDay{{"2026-11-22", 100}, {"2026-11-23", 100}}}, 100, now.Add(1 * day)},
 		{"the limit is reached first", console.Storage{Keep: 10, Octets: 300, Free: 400, Limit: 500, Days: []console.StoredDay{{"2026-11-22", 100}, {"2026-11-23", 100}}}, 100, now.Add(2 * day)},
 		{"days without rows count", console.Storage{Keep: 1, Octets: 100, Free: -1, Days: []console.StoredDay{{"2026-11-20", 100}}}, 25, time.Time{}},
 		{"only the last week counts", console.Storage{Keep: 1, Free: -1, Days: []console.StoredDay{{"2026-11-15", 1e6}, {"2026-11-17", 70}, {"2026-11-18", 0}, {"2026-11-19", 0}, {"2026-11-20", 0}, {"2026-11-21", 0}, {"2026-11-22", 0}, {"2026-11-23", 0}}}, 10, time.Time{}},

@@ -31,6 +31,10 @@ func (s shown) Storage(now time.Time) (console.Storage, error) {
 			return st, err
 		}
 		st.Octets, st.Oldest = u.Bytes, u.Oldest
+		if st.Reserve, err = n.trail.Reserve(); err != nil {
+			n.opts.Log.Debug("room for the query log unknown", "error", err)
+		}
+		st.Sampled, st.Rules = n.trail.SampledNow()
 	}
 	var disk unix.Statfs_t
 	if unix.Statfs(n.data.Dir, &disk) == nil {

@@ -34,9 +34,6 @@ func newSampler(o *Options) *sampler {
 	return s
 }
 
-// thins tells whether the configuration leaves questions out.
-func (s *sampler) thins() bool { return s.oneOf > 1 || len(s.rules) > 0 }
-
 // keep tells whether q becomes a row, and for how many questions that stands. By chance, for every so-many-th would be the same ones of a client
 // that asks in a fixed rhythm.
 func (s *sampler) keep(q *event.Query) (oneOf int64, kept bool) {
@@ -123,6 +120,14 @@ func sameName(name []byte, lower string) bool {
 		}
 	}
 	return true
+}
+
+// SampledNow tells for how many questions a row stands now where no rule fits, and how many rules there are.
+func (t *Trail) SampledNow() (oneOf int64, rules int) {
+	if t.sampler == nil {
+		return 1, 0
+	}
+	return int64(t.sampler.oneOf) * t.sampler.pressure.Load(), len(t.sampler.rules)
 }
 
 // LeftOut counts the observations that the sample left out, of this run.

@@ -45,6 +45,12 @@ func (o *Options) reserve(d Disk) int64 {
 	return min(d.Size/reservePart, maxReserve)
 }
 
+// Reserve is how much of the disk is to stay free: what the forecast of a page has to leave.
+func (t *Trail) Reserve() (int64, error) {
+	disk, err := t.opts.Disk(t.opts.Dir)
+	return t.opts.reserve(disk), err
+}
+
 // guard keeps the log from filling the disk: what the law does not ask for goes first, the oldest before the others; then rows are sampled, the more the
 // less room there is, so that the log goes on for as long as it can and says what it is.
 func (t *Trail) guard(now time.Time) {
