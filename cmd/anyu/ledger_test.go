@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,6 +84,10 @@ func TestLedger_fromServeToVerify(t *testing.T) {
 	check := []string{"ledger", "check", proofs, "--key", filepath.Join(data, "ledger", "key.pub"), "--files", filepath.Dir(segments[0])}
 	if out, status := run(t, check...); status != 0 || !strings.Contains(out, "1 proofs hold") {
 		t.Errorf("%d %s", status, out)
+	}
+	elsewhere := append(slices.Clone(check[:len(check)-1]), t.TempDir()) // as a court has it: the proofs without the segments
+	if out, status := run(t, elsewhere...); status != 0 || !strings.Contains(out, "1 of their files are not in") {
+		t.Errorf("without the segment: %d %s", status, out)
 	}
 	b, err := os.ReadFile(segments[0])
 	if err != nil {
