@@ -31,7 +31,8 @@ func TestTrace_rowsTopsAndEvidence(t *testing.T) {
 	if row.Client != "127.0.0.1" || row.Qname != "ns.example.org." || row.Rcode != "NOERROR" || row.When == "" {
 		t.Errorf("%+v", row)
 	}
-	out, status = run(t, "trace", "--data", data, "--top", "name", "--name", "*.example.org", "--json")
+	// Of one name: how often the other was asked until its zone was there is the machine's affair.
+	out, status = run(t, "trace", "--data", data, "--top", "name", "--name", "ns.example.org", "--json")
 	var top struct {
 		Value string
 		Count int
