@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -135,7 +136,11 @@ func runTrace(args []string, std streams) int {
 	debug.SetMemoryLimit(maxTraceMemory)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if segments, ok := log.(*trail.Trail); ok {
+	segments, ok := log.(*trail.Trail)
+	if !ok { // the cluster has the rows of this node, among others
+		segments, err = trail.Look(filepath.Join(t.data, node.LogDir))
+	}
+	if err == nil {
 		defer func() {
 			if note := node.SampledNote(segments, filter.From, filter.To); note != "" {
 				fmt.Fprintln(std.err, note)
