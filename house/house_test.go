@@ -46,7 +46,7 @@ anyu/house:
 
 // pure rooms take sockets, files, clock and randomness as arguments, or not at all.
 var pure = []string{"anyu/dns/wire", "anyu/dns/tsig", "anyu/dns/dnssec", "anyu/dns/message", "anyu/event", "anyu/serve/filter", "anyu/serve/fast",
-	"anyu/serve/authority", "anyu/serve/reply", "anyu/dns/denial", "anyu/serve/cache", "anyu/serve/nameserver", "anyu/serve/validate", "anyu/serve/resolve", "anyu/serve/pending", "anyu/serve/exchange", "anyu/serve/health", "anyu/serve/local", "anyu/watch/gauge", "anyu/watch/detect", "anyu/lab/scene"}
+	"anyu/serve/authority", "anyu/serve/reply", "anyu/dns/denial", "anyu/serve/cache", "anyu/serve/nameserver", "anyu/serve/validate", "anyu/serve/resolve", "anyu/serve/pending", "anyu/serve/exchange", "anyu/serve/health", "anyu/serve/local", "anyu/watch/gauge", "anyu/watch/detect", "anyu/watch/trail/column", "anyu/lab/scene"}
 
 var impure = []string{"net", "os", "os/exec", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "syscall", "golang.org/x/sys/unix"}
 

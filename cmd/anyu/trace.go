@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"anyu/node"
 	"anyu/watch/ledger"
@@ -237,7 +238,8 @@ func rowsTrace(ctx context.Context, t *traceFlags, log searched, filter trail.Fi
 		filter.Columns = shownColumns
 	}
 	buffered := bufio.NewWriter(std.out)
-	out, n, widths := json.NewEncoder(buffered), 0, [4]int{}
+	out, n, line := json.NewEncoder(buffered), 0, []byte(nil)
+	widths := [...]int{0, len("https"), 0, 0, 0}
 	found, err := stream(ctx, log, filter, func(r *trail.Row) error {
 		if n++; n%64 == 1 { // the first at once
 			defer buffered.Flush()
@@ -246,8 +248,14 @@ func rowsTrace(ctx context.Context, t *traceFlags, log searched, filter trail.Fi
 		if t.asJSON {
 			return out.Encode(tracedRow{When: r.At(), Row: r})
 		}
-		_, err := fmt.Fprintf(buffered, "%s  %s  %-5s  %s  %s  %s  %s  %s\n", r.At().Local().Format("2006-01-02 15:04:05.000000"), padded(r.Client, &widths[0]), r.Transport, padded(r.Name, &widths[1]),
-			padded(r.Type, &widths[2]), padded(r.Rcode, &widths[3]), micros(r.Latency), r.From)
+		line = r.At().Local().AppendFormat(line[:0], "2006-01-02 15:04:05.000000")
+		line = padded(line, r.Client, &widths[0])
+		line = padded(line, r.Transport, &widths[1])
+		line = padded(line, r.Name, &widths[2])
+		line = padded(line, r.Type, &widths[3])
+		line = padded(line, r.Rcode, &widths[4])
+		line = append(micros(append(line, "  "...), r.Latency), "  "...)
+		_, err := buffered.Write(append(append(line, r.From...), '\n'))
 		return err
 	})
 	if err = errors.Join(err, buffered.Flush()); err != nil {
@@ -289,10 +297,14 @@ func stream(ctx context.Context, log searched, filter trail.Filter, see func(*tr
 	return found, err
 }
 
-// padded fills a text up to the widest of its column so far: rows are printed before the next ones are known.
-func padded(text string, widest *int) string {
-	*widest = max(*widest, min(len(text), maxWidth))
-	return fmt.Sprintf("%-*s", *widest, text)
+// padded adds a text, filled up to the widest of its column so far: rows are printed before the next ones are known.
+func padded(line []byte, text string, widest *int) []byte {
+	*widest = max(*widest, min(utf8.RuneCountInString(text), maxWidth))
+	line = append(append(line, "  "...), text...)
+	for n := utf8.RuneCountInString(text); n < *widest; n++ {
+		line = append(line, ' ')
+	}
+	return line
 }
 
 const maxWidth = 40
@@ -303,11 +315,12 @@ type tracedRow struct {
 	*trail.Row
 }
 
-func micros(us *int64) string {
+// micros adds a latency, in ms.
+func micros(line []byte, us *int64) []byte {
 	if us == nil {
-		return "-"
+		return append(line, '-')
 	}
-	return fmt.Sprintf("%.3f ms", float64(*us)/1000)
+	return append(strconv.AppendFloat(line, float64(*us)/1000, 'f', 3, 64), " ms"...)
 }
 
 var errWide = errors.New("more than a million rows: narrow the trace, an evidence package is for what matters")

@@ -1,7 +1,7 @@
 package trail
 
 import (
-	"github.com/parquet-go/parquet-go"
+	"anyu/watch/trail/column"
 )
 
 // field is where a column's values go in a Row; one of its functions is set.
@@ -56,24 +56,24 @@ var fields = [...]field{
 }
 
 // path is where the column's values are in a segment.
-func (f *field) path() []string {
+func (f *field) path() string {
 	if f.list != nil {
-		return []string{f.name, "list", "element"}
+		return f.name + ".list.element"
 	}
-	return []string{f.name}
+	return f.name
 }
 
-// kind is the physical type of the column's values.
-func (f *field) kind() parquet.Kind {
+// kind is how the column's values are stored.
+func (f *field) kind() column.Type {
 	switch {
 	case f.number != nil:
-		return parquet.Int32
+		return column.Int32
 	case f.long != nil, f.plain != nil:
-		return parquet.Int64
+		return column.Int64
 	case f.flag != nil:
-		return parquet.Boolean
+		return column.Bool
 	}
-	return parquet.ByteArray
+	return column.Text
 }
 
 func fieldOf(name string) *field {
@@ -85,42 +85,65 @@ func fieldOf(name string) *field {
 	return nil
 }
 
-// filler sets a field of rows from the values of its column. It remembers texts, for the same ones come again.
+// filler sets a field of rows from the values of its column. It remembers texts, for the same ones come again, and makes room for numbers at once.
 type filler struct {
-	field *field
-	texts map[string]string
+	field   *field
+	rows    int
+	entries map[int32]string // of the dictionary
+	texts   map[string]string
+	numbers []int32
+	longs   []int64
 }
 
+func newFiller(f *field, rows int) *filler { return &filler{field: f, rows: rows} }
+
 // set takes one value that is not null.
-func (f *filler) set(r *Row, v parquet.Value) {
+func (f *filler) set(r *Row, v column.Value) {
 	switch c := f.field; {
 	case c.text != nil:
 		*c.text(r) = f.string(v)
 	case c.number != nil:
-		n := v.Int32()
-		*c.number(r) = &n
+		if f.numbers == nil {
+			f.numbers = make([]int32, 0, f.rows)
+		}
+		f.numbers = append(f.numbers, int32(v.Number))
+		*c.number(r) = &f.numbers[len(f.numbers)-1]
 	case c.long != nil:
-		n := v.Int64()
-		*c.long(r) = &n
+		if f.longs == nil {
+			f.longs = make([]int64, 0, f.rows)
+		}
+		f.longs = append(f.longs, v.Number)
+		*c.long(r) = &f.longs[len(f.longs)-1]
 	case c.list != nil:
 		list := c.list(r)
 		*list = append(*list, f.string(v))
 	case c.flag != nil:
-		b := v.Boolean()
+		b := v.Number != 0
 		*c.flag(r) = &b
 	default:
-		*c.plain(r) = v.Int64()
+		*c.plain(r) = v.Number
 	}
 }
 
-func (f *filler) string(v parquet.Value) string {
-	if text, ok := f.texts[string(v.ByteArray())]; ok {
+func (f *filler) string(v column.Value) string {
+	if v.Entry >= 0 {
+		text, ok := f.entries[v.Entry]
+		if !ok {
+			text = string(v.Text)
+			if f.entries == nil {
+				f.entries = map[int32]string{}
+			}
+			f.entries[v.Entry] = text
+		}
+		return text
+	}
+	if text, ok := f.texts[string(v.Text)]; ok {
 		return text
 	}
 	if f.texts == nil || len(f.texts) >= maxTexts {
 		f.texts = map[string]string{}
 	}
-	text := string(v.ByteArray())
+	text := string(v.Text)
 	f.texts[text] = text
 	return text
 }

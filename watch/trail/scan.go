@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/format"
+	"anyu/watch/trail/column"
 )
 
 // A row group is searched column by column: what its footer and filters rule out is not read, then come the columns of the filter, each only where the ones before it
@@ -17,21 +15,21 @@ import (
 
 // piece is a row group of a segment and its times.
 type piece struct {
-	group       parquet.RowGroup
+	group       *column.Group
+	from        *column.Reader
 	rows        int64
 	first, last int64  // us
 	begin, end  int64  // rows that may have the name asked for
 	segment     string // relative to the log's folder
-	columns     []format.ColumnChunk
 }
 
 // pieces are the row groups of a segment, with the times that its footer tells.
-func (s *search) pieces(file *os.File, segment string) (list []piece, err error) {
+func (s *search) pieces(file *os.File, segment string, from *column.Reader) (list []piece, err error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
-	f, err := parquet.OpenFile(file, info.Size(), parquet.SkipPageIndex(true), parquet.ReadBufferSize(readBuffer))
+	f, err := from.Open(elsewhere{s, file}, info.Size())
 	if err != nil {
 		return nil, err
 	}
@@ -40,18 +38,28 @@ func (s *search) pieces(file *os.File, segment string) (list []piece, err error)
 		begin, end = span(readMarks(text), s.key, s.until)
 	}
 	row := int64(0)
-	for i, g := range f.RowGroups() {
-		p := piece{group: g, rows: g.NumRows(), first: math.MinInt64, last: math.MaxInt64, segment: segment, columns: f.Metadata().RowGroups[i].Columns}
+	for i := range f.Groups {
+		g := &f.Groups[i]
+		p := piece{group: g, from: from, rows: g.Rows, first: math.MinInt64, last: math.MaxInt64, segment: segment}
 		p.begin, p.end = max(begin-row, 0), min(end-row, p.rows)
 		row += p.rows
-		if leaf, ok := g.Schema().Lookup(timeColumn); ok {
-			if s := p.columns[leaf.ColumnIndex].MetaData.Statistics; len(s.MinValue) == 8 && len(s.MaxValue) == 8 {
-				p.first, p.last = int64(le64(s.MinValue)), int64(le64(s.MaxValue))
-			}
+		if c := p.chunk(fieldOf(timeColumn)); c != nil && len(c.Min) == 8 && len(c.Max) == 8 {
+			p.first, p.last = int64(le64(c.Min)), int64(le64(c.Max))
 		}
 		list = append(list, p)
 	}
 	return list, nil
+}
+
+// elsewhere reads a file of a search: who waits for a disk leaves the processor to others.
+type elsewhere struct {
+	s    *search
+	file *os.File
+}
+
+func (e elsewhere) ReadAt(b []byte, at int64) (n int, err error) {
+	e.s.elsewhere(func() { n, err = e.file.ReadAt(b, at) })
+	return n, err
 }
 
 func le64(b []byte) (n uint64) {
@@ -61,30 +69,13 @@ func le64(b []byte) (n uint64) {
 	return n
 }
 
-const (
-	readBuffer = 16 << 10
-	// maxGroup bounds the rows of a group that is read (stops: a footer that says more than memory holds).
-	maxGroup = 64 << 20
-	// sparse is up to which share of a page rows are picked one by one.
-	sparse = 16
-)
-
 // chunk gives the column of a group; nil where it has none that holds such values.
-func (p *piece) chunk(f *field) parquet.ColumnChunk {
-	leaf, ok := p.group.Schema().Lookup(f.path()...)
-	if !ok || leaf.Node.Type().Kind() != f.kind() {
-		return nil
-	}
-	return p.group.ColumnChunks()[leaf.ColumnIndex]
-}
+func (p *piece) chunk(f *field) *column.Chunk { return p.group.Chunk(f.path(), f.kind()) }
 
 // hits gives the rows that fit the filter, rising.
 func (p *piece) hits(s *search) (rows []int32, err error) {
 	if p.last < s.from || p.first >= s.to || p.begin >= p.end {
 		return nil, nil
-	}
-	if p.rows < 0 || p.rows > maxGroup {
-		return nil, fmt.Errorf("a row group of %d rows", p.rows)
 	}
 	for i := range s.tests {
 		if s.tests[i].absent(p) {
@@ -94,17 +85,18 @@ func (p *piece) hits(s *search) (rows []int32, err error) {
 	s.scanned.Add(p.end - p.begin)
 	all := true // so far
 	for i := range s.tests {
-		c := p.chunk(s.tests[i].field)
+		t := &s.tests[i]
+		c := p.chunk(t.field)
 		switch {
 		case c == nil:
 			return nil, nil
 		case all:
-			rows, err = scanAll(c, p.begin, p.end, s.tests[i].fits)
+			rows, err = p.from.Scan(c, p.begin, p.end, t.fits)
 		default:
-			rows, err = scanSome(c, rows, s.tests[i].fits)
+			rows, err = p.some(c, rows, t.fits)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("column %s: %w", s.tests[i].field.name, err)
+			return nil, fmt.Errorf("column %s: %w", t.field.name, err)
 		}
 		if all = false; len(rows) == 0 {
 			return nil, nil
@@ -125,272 +117,52 @@ func (t *test) absent(p *piece) bool {
 		return false
 	}
 	c := p.chunk(t.field)
-	if c == nil || c.BloomFilter() == nil {
-		return false
-	}
-	has, err := c.BloomFilter().Check(parquet.ValueOf(t.exact))
-	return err == nil && !has
+	return c != nil && p.from.Lacks(c, t.exact)
 }
 
-// scanAll gives the rows from begin to end whose column has a value that fits. A value of the dictionary is looked at once.
-func scanAll(c parquet.ColumnChunk, begin, end int64, fits func([]byte) bool) (rows []int32, err error) {
-	if begin > 0 {
-		if _, err := c.OffsetIndex(); err != nil {
-			return nil, err
-		}
-	}
-	pages := c.Pages()
-	defer pages.Close()
-	var known []int8 // of the dictionary: 0 not looked at, 1 fits, -1 does not
-	if file, ok := pages.(*parquet.FilePages); ok {
-		dictionary, err := file.ReadDictionary()
-		if err != nil {
-			return nil, err
-		}
-		if dictionary != nil {
-			known = make([]int8, dictionary.Len())
-			any := false
-			for i := range known {
-				known[i] = -1
-				if fits(dictionary.Index(int32(i)).ByteArray()) {
-					known[i], any = 1, true
-				}
-			}
-			if !any {
-				return nil, nil
-			}
-		}
-	}
-	if begin > 0 {
-		if err := pages.SeekToRow(begin); err != nil {
-			return nil, err
-		}
-	}
-	for row := int32(begin) - 1; int64(row)+1 < end; {
-		page, err := pages.ReadPage()
-		if err != nil {
-			return nil, noEOF(err)
-		}
-		if over := int64(row) + 1 + page.NumRows() - end; over > 0 {
-			whole := page
-			page = whole.Slice(0, whole.NumRows()-over)
-			parquet.Release(whole)
-		}
-		row, rows, err = scanPage(page, row, rows, known, fits)
-		parquet.Release(page)
-		if err != nil {
-			return nil, err
-		}
-	}
-	return rows, nil
-}
-
-// scanPage looks at the values of a page; row is the last one before it.
-func scanPage(page parquet.Page, row int32, rows []int32, known []int8, fits func([]byte) bool) (int32, []int32, error) {
-	hit := func() {
-		if len(rows) == 0 || rows[len(rows)-1] != row {
-			rows = append(rows, row)
-		}
-	}
-	if known != nil && page.Dictionary() != nil && len(page.RepetitionLevels()) == 0 {
-		data := page.Data()
-		indexes := data.Int32()
-		levels, next := page.DefinitionLevels(), 0
-		for i := range int(page.NumValues()) {
-			row++
-			if len(levels) > 0 && levels[i] == 0 {
-				continue
-			}
-			if next >= len(indexes) || int(indexes[next]) >= len(known) || indexes[next] < 0 {
-				return row, rows, errDictionary
-			}
-			if known[indexes[next]] > 0 {
-				hit()
-			}
-			next++
-		}
-		return row, rows, nil
-	}
-	values, buf := page.Values(), make([]parquet.Value, 256)
-	for {
-		n, err := values.ReadValues(buf)
-		for _, v := range buf[:n] {
-			if v.RepetitionLevel() == 0 {
-				row++
-			}
-			if !v.IsNull() && fits(v.ByteArray()) {
-				hit()
-			}
-		}
-		if err == io.EOF {
-			return row, rows, nil
-		}
-		if err != nil {
-			return row, rows, err
-		}
-	}
-}
-
-var errDictionary = errors.New("values that are not in the dictionary")
-
-// scanSome gives those of rows whose column has a value that fits.
-func scanSome(c parquet.ColumnChunk, rows []int32, fits func([]byte) bool) (left []int32, err error) {
+// some gives those of rows whose column has a value that fits.
+func (p *piece) some(c *column.Chunk, rows []int32, fits func([]byte) bool) (left []int32, err error) {
 	last := -1
-	err = pick(c, rows, func(i int, v parquet.Value) {
-		if i != last && fits(v.ByteArray()) {
+	err = p.from.Pick(c, rows, func(i int, v column.Value) {
+		if i != last && fits(v.Text) {
 			left, last = append(left, rows[i]), i
 		}
 	})
 	return left, err
 }
 
-// pick gives the values that are not null of some rows of a column, with the row's place in rows, which rise.
-func pick(c parquet.ColumnChunk, rows []int32, take func(i int, v parquet.Value)) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	if _, err := c.OffsetIndex(); err != nil {
-		return err
-	}
-	pages := c.Pages()
-	defer pages.Close()
-	for i := 0; i < len(rows); {
-		first := int64(rows[i])
-		if err := pages.SeekToRow(first); err != nil {
-			return err
-		}
-		page, err := pages.ReadPage()
-		if err != nil {
-			return noEOF(err)
-		}
-		end := i
-		for end < len(rows) && int64(rows[end]) < first+page.NumRows() {
-			end++
-		}
-		if end == i {
-			parquet.Release(page)
-			return errShortColumn
-		}
-		err = pickPage(page, rows, i, end, take)
-		parquet.Release(page)
-		if err != nil {
-			return err
-		}
-		i = end
-	}
-	return nil
-}
-
-var errShortColumn = errors.New("fewer rows than the group has")
-
-func noEOF(err error) error {
-	if err == io.EOF {
-		return errShortColumn
-	}
-	return err
-}
-
-// pickPage gives the values of rows[begin:end], which are in a page whose first row is rows[begin].
-func pickPage(page parquet.Page, rows []int32, begin, end int, take func(i int, v parquet.Value)) error {
-	var room [64]parquet.Value
-	first, last := rows[begin], rows[end-1]
-	if (end-begin)*sparse > int(last-first) {
-		return values(page.Slice(0, int64(last-first)+1), room[:], func(offset int, v parquet.Value) {
-			for begin < end && int(rows[begin]-first) < offset {
-				begin++
-			}
-			if begin < end && int(rows[begin]-first) == offset && !v.IsNull() {
-				take(begin, v)
-			}
-		})
-	}
-	for i := begin; i < end; i++ {
-		at := int64(rows[i] - first)
-		if err := values(page.Slice(at, at+1), room[:], func(_ int, v parquet.Value) {
-			if !v.IsNull() {
-				take(i, v)
-			}
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// values gives the values of a page with the number of their row.
-func values(page parquet.Page, room []parquet.Value, take func(row int, v parquet.Value)) error {
-	defer parquet.Release(page)
-	row, from := -1, page.Values()
-	for {
-		n, err := from.ReadValues(room)
-		for _, v := range room[:n] {
-			if v.RepetitionLevel() == 0 {
-				row++
-			}
-			take(row, v)
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
+var errNoTime = errors.New("no column " + timeColumn)
 
 // times gives the times of some rows, which rise.
 func (p *piece) times(rows []int32) (us []int64, err error) {
 	c := p.chunk(fieldOf(timeColumn))
 	if c == nil {
-		return nil, fmt.Errorf("no column %s", timeColumn)
+		return nil, errNoTime
 	}
 	us = make([]int64, len(rows))
-	pages := c.Pages()
-	defer pages.Close()
-	if _, err := c.OffsetIndex(); err != nil {
-		return nil, err
-	}
-	for i := 0; i < len(rows); {
-		first := rows[i]
-		if err := pages.SeekToRow(int64(first)); err != nil {
-			return nil, err
-		}
-		page, err := pages.ReadPage()
-		if err != nil {
-			return nil, noEOF(err)
-		}
-		data := page.Data()
-		all, begin := data.Int64(), i
-		for ; i < len(rows) && int(rows[i]-first) < len(all); i++ {
-			us[i] = all[rows[i]-first]
-		}
-		parquet.Release(page)
-		if i == begin {
-			return nil, errShortColumn
-		}
+	if err := p.from.Pick(c, rows, func(i int, v column.Value) { us[i] = v.Number }); err != nil {
+		return nil, fmt.Errorf("column %s: %w", timeColumn, err)
 	}
 	return us, nil
 }
 
-// constant gives the value that all rows have which fit: the filter or the footer says so.
-func (p *piece) constant(s *search, f *field) (v parquet.Value, ok bool) {
+// constant gives the text that all rows have which fit: the filter or the footer says so. It may be that they have none.
+func (p *piece) constant(s *search, f *field, c *column.Chunk) (text string, ok bool) {
 	if f.text == nil {
-		return v, false
+		return "", false
 	}
 	for i := range s.tests {
 		if s.tests[i].field == f && s.tests[i].exact != "" {
-			return parquet.ValueOf(s.tests[i].exact), true
+			return s.tests[i].exact, true
 		}
 	}
-	leaf, _ := p.group.Schema().Lookup(f.path()...) // chunk found it
-	m := &p.columns[leaf.ColumnIndex].MetaData
-	switch st := &m.Statistics; {
-	case st.NullCount == m.NumValues:
-		return v, true
-	case st.NullCount == 0 && len(st.MinValue) > 0 && len(st.MinValue) < exactBound && bytes.Equal(st.MinValue, st.MaxValue):
-		return parquet.ValueOf(string(st.MinValue)), true
+	switch {
+	case c.Nulls == c.Values:
+		return "", true
+	case c.Nulls == 0 && len(c.Min) > 0 && len(c.Min) < exactBound && bytes.Equal(c.Min, c.Max):
+		return string(c.Min), true
 	}
-	return v, false
+	return "", false
 }
 
 // exactBound is the length from which bounds of texts may be cut.
@@ -409,16 +181,14 @@ func (p *piece) read(s *search, rows []int32, us []int64) ([]Row, error) {
 		if c == nil || f.plain != nil && us != nil {
 			continue
 		}
-		fill := filler{field: f}
-		if v, ok := p.constant(s, f); ok {
+		if text, ok := p.constant(s, f, c); ok {
 			for i := range out {
-				if !v.IsNull() {
-					fill.set(&out[i], v)
-				}
+				*f.text(&out[i]) = text
 			}
 			continue
 		}
-		if err := pick(c, rows, func(i int, v parquet.Value) { fill.set(&out[i], v) }); err != nil {
+		fill := newFiller(f, len(rows))
+		if err := p.from.Pick(c, rows, func(i int, v column.Value) { fill.set(&out[i], v) }); err != nil {
 			return nil, fmt.Errorf("column %s: %w", f.name, err)
 		}
 	}

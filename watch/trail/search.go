@@ -2,19 +2,18 @@ package trail
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
+
+	"anyu/watch/trail/column"
 )
 
 // search is a filter that was taken apart, and what came of it.
@@ -30,6 +29,7 @@ type search struct {
 	until    []byte  // the first key behind those of what is looked for
 	hidden   without // columns of append-only files that are neither looked at nor wanted
 
+	cores   chan struct{} // those who work have one each
 	scanned atomic.Int64
 	reached int64 // everything from here on was given; of newestFirst
 
@@ -45,7 +45,7 @@ type test struct {
 }
 
 func newSearch(ctx context.Context, f Filter) *search {
-	s := &search{ctx: ctx, work: ctx, f: f, from: math.MinInt64, to: math.MaxInt64, reached: math.MaxInt64, limit: Limit(f)}
+	s := &search{ctx: ctx, work: ctx, f: f, from: math.MinInt64, to: math.MaxInt64, reached: math.MaxInt64, limit: Limit(f), cores: make(chan struct{}, workers)}
 	if !f.From.IsZero() {
 		s.from = f.From.UnixMicro()
 	}
@@ -169,7 +169,8 @@ func (s *search) segment(path, name string, see func(*piece, []int32) error) {
 				err = fmt.Errorf("it is damaged: %v", r)
 			}
 		}()
-		file, err := os.Open(path)
+		var file *os.File
+		s.elsewhere(func() { file, err = os.Open(path) })
 		if errors.Is(err, os.ErrNotExist) {
 			return nil // grown too old meanwhile
 		}
@@ -177,7 +178,12 @@ func (s *search) segment(path, name string, see func(*piece, []int32) error) {
 			return err
 		}
 		defer file.Close()
-		groups, err := s.pieces(file, name)
+		from, err := takeReader()
+		if err != nil {
+			return err
+		}
+		defer giveReader(from)
+		groups, err := s.pieces(file, name, from)
 		if err != nil {
 			return err
 		}
@@ -203,8 +209,20 @@ func (s *search) segment(path, name string, see func(*piece, []int32) error) {
 	}
 }
 
-// batchRows are read at a time.
-const batchRows = 4096
+// columnReaders have buffers, which the next search uses again.
+var columnReaders sync.Pool
+
+func takeReader() (*column.Reader, error) {
+	if r, ok := columnReaders.Get().(*column.Reader); ok {
+		return r, nil
+	}
+	return column.NewReader()
+}
+
+func giveReader(r *column.Reader) {
+	r.Forget()
+	columnReaders.Put(r)
+}
 
 // timely are those of rows that are within the filter's times, and their times.
 func (s *search) timely(p *piece, rows []int32) ([]int32, []int64, error) {
@@ -220,253 +238,4 @@ func (s *search) timely(p *piece, rows []int32) ([]int32, []int64, error) {
 		}
 	}
 	return rows[:n], us[:n], nil
-}
-
-// newest are the newest rows of an hour that fit, newest first: as many as the search may give, and one more, and those of the same time as the last.
-func (s *search) newest(h *hourFolder, without []string) (out []*Row, err error) {
-	paths, err := h.segments()
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range paths {
-		if made(path, without) {
-			continue
-		}
-		s.segment(path, h.name(path), func(p *piece, rows []int32) error {
-			if len(out) > s.limit && p.last < out[s.limit].Time {
-				return nil
-			}
-			rows, us, err := s.timely(p, rows)
-			if err != nil {
-				return err
-			}
-			if rows, us = latest(rows, us, s.limit+1); len(rows) == 0 {
-				return nil
-			}
-			more, err := p.read(s, rows, us)
-			if err != nil {
-				return err
-			}
-			for i := range more {
-				out = append(out, &more[i])
-			}
-			out = s.shrink(out)
-			return nil
-		})
-	}
-	return out, nil
-}
-
-func later(a, b *Row) int { return cmp.Compare(b.Time, a.Time) }
-
-// latest are those of rows with the n latest times, and with the same time as the last of them.
-func latest(rows []int32, us []int64, n int) ([]int32, []int64) {
-	if len(rows) <= n {
-		return rows, us
-	}
-	order := slices.Clone(us)
-	slices.Sort(order)
-	least, kept := order[len(order)-n], 0
-	for i, at := range us {
-		if at >= least {
-			rows[kept], us[kept] = rows[i], at
-			kept++
-		}
-	}
-	return rows[:kept], us[:kept]
-}
-
-// shrink sorts rows, newest first, and forgets what is beyond the limit and one, but not between rows of one time.
-func (s *search) shrink(rows []*Row) []*Row {
-	slices.SortStableFunc(rows, later)
-	n := s.limit + 1
-	for n < len(rows) && rows[n].Time == rows[n-1].Time {
-		n++
-	}
-	return rows[:min(n, len(rows))]
-}
-
-// made tells whether a segment is made of one of these append-only files, which was read.
-func made(path string, without []string) bool {
-	base := filepath.Base(path)
-	return slices.ContainsFunc(without, func(id string) bool { return id != "" && strings.Contains(base, id) })
-}
-
-// name is what a segment is called in rows: its path relative to the log's folder.
-func (h *hourFolder) name(path string) string {
-	return filepath.ToSlash(filepath.Join(filepath.Base(filepath.Dir(h.path)), filepath.Base(h.path), filepath.Base(path)))
-}
-
-// hours lists what may hold rows that fit, newest first.
-func (t *Trail) hours(s *search) ([]hourFolder, error) {
-	all, err := t.hourFolders()
-	if err != nil {
-		return nil, err
-	}
-	slices.Reverse(all)
-	return slices.DeleteFunc(all, func(h hourFolder) bool {
-		return h.begin.UnixMicro() >= s.to || h.begin.Add(time.Hour).UnixMicro() <= s.from
-	}), nil
-}
-
-// newestFirst gives all rows that fit by time, as long as f wants them. Hours are read side by side and given in their order.
-func (t *Trail) newestFirst(s *search, f func(*Row) error) error {
-	logs, ids, err := t.openLogs()
-	defer closeLogs(logs)
-	if err != nil {
-		return err
-	}
-	var waiting []*Row // of append-only files; their hours come
-	for _, l := range logs {
-		if err := l.newest(s, &waiting); err != nil {
-			return err
-		}
-	}
-	slices.SortStableFunc(waiting, later)
-	hours, err := t.hours(s)
-	if err != nil {
-		return err
-	}
-	var stop context.CancelFunc
-	s.work, stop = context.WithCancel(s.ctx)
-	defer stop()
-	err = inOrder(s.work, hours, func(h hourFolder) hourRows {
-		rows, err := s.newest(&h, ids)
-		return hourRows{rows, h.begin.UnixMicro(), err}
-	}, func(h hourRows) error {
-		if h.err != nil {
-			return h.err
-		}
-		n, _ := slices.BinarySearchFunc(waiting, h.begin, func(r *Row, begin int64) int { return cmp.Compare(begin, r.Time+1) })
-		rows := h.rows
-		if n > 0 {
-			rows, waiting = append(rows, waiting[:n]...), waiting[n:]
-			slices.SortStableFunc(rows, later)
-		}
-		for i := range rows {
-			if err := f(rows[i]); err != nil {
-				stop()
-				return err
-			}
-		}
-		s.reached = h.begin
-		return nil
-	})
-	if err != nil {
-		return cmp.Or(s.ctx.Err(), err)
-	}
-	for i := range waiting {
-		if err := f(waiting[i]); err != nil {
-			return err
-		}
-	}
-	return s.ctx.Err()
-}
-
-type hourRows struct {
-	rows  []*Row
-	begin int64 // us
-	err   error
-}
-
-// readers read hours side by side: a disk is faster when it is asked for several things, and a core is free where answers leave one.
-const readers = 4
-
-// inOrder does the work on each of list in some goroutines, and takes what comes of it in the order of the list.
-func inOrder[T, R any](ctx context.Context, list []T, work func(T) R, take func(R) error) error {
-	ctx, stop := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer stop()
-	results := make(chan chan R, readers)
-	wg.Go(func() {
-		defer close(results)
-		for _, one := range list {
-			result := make(chan R, 1)
-			select {
-			case results <- result:
-			case <-ctx.Done():
-				return
-			}
-			wg.Go(func() { result <- work(one) })
-		}
-	})
-	for result := range results {
-		if err := take(<-result); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
-}
-
-// each gives all rows that fit.
-func (t *Trail) each(s *search, f func(*Row) error) error {
-	logs, ids, err := t.openLogs()
-	defer closeLogs(logs)
-	if err != nil {
-		return err
-	}
-	for _, l := range logs {
-		if err := l.each(s, func(region) bool { return false }, f); err != nil {
-			return err
-		}
-	}
-	hours, err := t.hours(s)
-	if err != nil {
-		return err
-	}
-	batches := make(chan []Row, readers)
-	var stop context.CancelFunc
-	s.work, stop = context.WithCancel(s.ctx)
-	defer stop()
-	var failed error
-	go func() {
-		defer close(batches)
-		failed = inOrder(s.work, hours, func(h hourFolder) error { return s.batches(&h, ids, batches) }, func(err error) error { return err })
-	}()
-	for rows := range batches {
-		for i := range rows {
-			if err == nil {
-				err = f(&rows[i])
-			}
-		}
-		if err != nil {
-			stop()
-		}
-	}
-	return cmp.Or(err, s.ctx.Err(), failed)
-}
-
-// batches gives the rows of an hour that fit.
-func (s *search) batches(h *hourFolder, without []string, to chan<- []Row) error {
-	paths, err := h.segments()
-	if err != nil {
-		return err
-	}
-	for _, path := range paths {
-		if made(path, without) {
-			continue
-		}
-		s.segment(path, h.name(path), func(p *piece, rows []int32) error {
-			if p.first < s.from || p.last >= s.to {
-				var err error
-				if rows, _, err = s.timely(p, rows); err != nil {
-					return err
-				}
-			}
-			for part := range slices.Chunk(rows, batchRows) {
-				read, err := p.read(s, part, nil)
-				if err != nil {
-					return err
-				}
-				select {
-				case to <- read:
-				case <-s.work.Done():
-					return errEnough
-				}
-			}
-			return nil
-		})
-	}
-	return nil
 }
