@@ -41,19 +41,15 @@ func (d *dictionary) number(i int32) int64 {
 	return int64(binary.LittleEndian.Uint64(d.plain[8*i:]))
 }
 
-// openDictionary reads the dictionary of a column, which stands before its first page, and where they are near each other the page next along with it.
-func (r *Reader) openDictionary(k *Chunk, next span) error {
+// openDictionary reads the dictionary of a column, which stands before its first page.
+func (r *Reader) openDictionary(k *Chunk) error {
 	r.dict.of = nil
 	r.release()
 	octets := k.pages[0].at - k.dictionary
 	if octets <= 0 || octets > maxDictionary {
 		return errPage
 	}
-	more := int64(0)
-	if all := next.at + next.octets - k.dictionary; all <= octets+next.octets+window {
-		more = all
-	}
-	text, err := r.octets(k.dictionary, octets, more)
+	text, err := r.octets(k.dictionary, octets)
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,11 @@ const (
 	maxDictionary = 256 << 20
 	// maxPageValues bounds the values of a page (stops: a run of 2^31 equal numbers in five octets).
 	maxPageValues = 4 << 20
-	// window is what is read of a file at least: the pages of small columns lie side by side, so that one read serves several; a small chunk is read whole.
-	window = 16 << 10
+	// window is what is read of a file at least, for a system reads as much in any case. A column of smallChunk is read at once, and so are pages one behind the other that are
+	// all needed, up to maxFetch: a disk counts questions more than octets.
+	window     = 4 << 10
+	smallChunk = 32 << 10
+	maxFetch   = 512 << 10
 	// slack is room behind a page, without which zstd decodes with more care, and slower.
 	slack = 64
 	// heavy is from where few may have a dictionary at a time, and forget it afterwards: those who read side by side must not have large ones each.
@@ -136,8 +139,8 @@ func (h *head) data(c *cursor, id int64, kind byte) bool {
 
 var errPage = errors.New("a page that does not fit its column")
 
-// octets gives n octets of a file from at on: of what was read last, or read together with what follows, until more.
-func (r *Reader) octets(at, n, more int64) ([]byte, error) {
+// octets gives n octets of a file from at on; mostly they were fetched with others.
+func (r *Reader) octets(at, n int64) ([]byte, error) {
 	f := &r.open
 	if at >= r.at && at+n <= r.at+int64(len(r.raw)) {
 		return r.raw[at-r.at : at-r.at+n], nil
@@ -145,7 +148,7 @@ func (r *Reader) octets(at, n, more int64) ([]byte, error) {
 	if at < 0 || n < 0 || at > f.size-n {
 		return nil, errPage
 	}
-	want := min(max(n, more, window), f.size-at)
+	want := min(max(n, window), f.size-at)
 	r.at = at
 	r.raw = slices.Grow(r.raw[:0], int(want))[:want]
 	if _, err := f.from.ReadAt(r.raw, at); err != nil {
@@ -153,6 +156,23 @@ func (r *Reader) octets(at, n, more int64) ([]byte, error) {
 		return nil, err
 	}
 	return r.raw[:n], nil
+}
+
+// fetch reads pages of a column from first to last, and its dictionary, with one question, where that is not much.
+func (r *Reader) fetch(k *Chunk, first, last int) error {
+	end := k.pages[len(k.pages)-1]
+	from, until := k.pages[first].at, k.pages[last].at+k.pages[last].octets
+	if k.dictionary > 0 {
+		from = k.dictionary
+	}
+	if small := min(k.pages[0].at, from); end.at+end.octets-small <= smallChunk {
+		from, until = small, end.at+end.octets
+	}
+	if until-from > maxFetch || from >= until {
+		return nil
+	}
+	_, err := r.octets(from, until-from)
+	return err
 }
 
 // unfold gives a page's octets after its header, as they are in the file, and the header.
@@ -191,15 +211,11 @@ func (r *Reader) unpack(k *Chunk, room, text []byte, plain int64) ([]byte, error
 func (r *Reader) turn(k *Chunk, number int, all bool) (*page, error) {
 	s := k.pages[number]
 	if k.dictionary > 0 && r.dict.of != k {
-		if err := r.openDictionary(k, s); err != nil {
+		if err := r.openDictionary(k); err != nil {
 			return nil, err
 		}
 	}
-	more := int64(0)
-	if end := k.pages[len(k.pages)-1]; end.at+end.octets-s.at <= 2*window {
-		more = end.at + end.octets - s.at
-	}
-	text, err := r.octets(s.at, s.octets, more)
+	text, err := r.octets(s.at, s.octets)
 	if err != nil {
 		return nil, err
 	}
