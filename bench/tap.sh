@@ -20,23 +20,36 @@ have() { command -v "$1" >/dev/null || { echo "$1 is not installed: left out" >&
 ticks() { awk '{ print $14 + $15 }' "/proc/$pid/stat"; }
 metric() { curl -s http://127.0.0.1:18053/metrics | awk -v n="$1" 'index($1, n) == 1 { s += $2 } END { printf "%d\n", s }'; }
 
-# live: messages/s from the first to the last one taken in, drops, and CPU a message.
+# live: messages/s from the first to the last one taken in, drops, and CPU a message. Two senders: one that gathers frames as servers do (bench/taps), and fstrm_replay with a system call
+# for each frame, whose own speed fstrm_capture into /dev/null shows.
 live() {
-  have fstrm_replay && have curl || return
+  have fstrm_replay && have fstrm_capture && have curl || return
   for _ in $(seq "$rounds"); do
-    rm -rf "$tmp/data"
-    taskset -c 0 "$tmp/anyu" serve --dns 127.0.0.1:15300 --http 127.0.0.1:18053 --data "$tmp/data" --tap "bench=dnstap+unix:$tmp/tap.sock" >"$tmp/log" 2>&1 &
-    pid=$!
-    for _ in $(seq 50); do [ -S "$tmp/tap.sock" ] && break; sleep 0.1; done
-    sleep 1; local before from to n=0 last=-1
-    before=$(ticks); from=$(date +%s%N)
-    taskset -c 1 fstrm_replay -t protobuf:dnstap.Dnstap -u "$tmp/tap.sock" -r "$tmp/crowd.tap" >"$tmp/replay" 2>&1
-    to=$(date +%s%N)
-    while n=$(metric anyu_tap_messages_total); [ "$n" -lt "$messages" ] && [ "$n" != "$last" ]; do last=$n; sleep 0.3; to=$(date +%s%N); done
-    sleep 2; local rows; rows=$(metric anyu_log_rows_total)
-    echo "live $n $(( (to - from) / 1000000 )) $(metric anyu_tap_dropped_total) $(metric anyu_dropped_total) $(( ($(ticks) - before) * 1000000000 / hz / messages )) $rows"
+    through gathered "$tmp/taps" -send "$tmp/tap.sock" -dnstap "$tmp/crowd.tap"
+    through replay fstrm_replay -t protobuf:dnstap.Dnstap -u "$tmp/tap.sock" -r "$tmp/crowd.tap"
+    rm -f "$tmp/cap.sock"; taskset -c 0 fstrm_capture -t protobuf:dnstap.Dnstap -u "$tmp/cap.sock" -w /dev/null >/dev/null 2>&1 & pid=$!; sleep 0.5
+    local from to; from=$(date +%s%N); taskset -c 1 fstrm_replay -t protobuf:dnstap.Dnstap -u "$tmp/cap.sock" -r "$tmp/crowd.tap" >/dev/null 2>&1; to=$(date +%s%N)
     kill "$pid"; wait "$pid" 2>/dev/null; pid=
-  done | awk '{ printf "dnstap through figures and log: %d of '$messages' messages in %d ms (%d/s), dropped %d by the tap, %d in all, %d ns of CPU a message until the log was written, %d rows kept\n", $2, $3, $2 * 1000 / $3, $4, $5, $6, $7 }'
+    echo "null $messages $(( (to - from) / 1000000 ))"
+  done | awk '
+    $1 == "null" { printf "fstrm_replay into fstrm_capture -w /dev/null: %d messages in %d ms (%d/s)\n", $2, $3, $2 * 1000 / $3; next }
+    { printf "dnstap (%s) through figures and log: %d of '$messages' messages in %d ms (%d/s), dropped %d by the tap, %d in all, %d ns of CPU a message until taken in, %d rows kept\n", $1, $2, $3, $2 * 1000 / $3, $4, $5, $6, $7 }'
+}
+through() { # NAME SENDER...
+  local name=$1 before from to n=0 last=-1; shift
+  rm -rf "$tmp/data" "$tmp/tap.sock"
+  taskset -c 0 "$tmp/anyu" serve --dns 127.0.0.1:15300 --http 127.0.0.1:18053 --data "$tmp/data" --tap "bench=dnstap+unix:$tmp/tap.sock" >"$tmp/log" 2>&1 &
+  pid=$!
+  for _ in $(seq 50); do [ -S "$tmp/tap.sock" ] && break; sleep 0.1; done
+  sleep 1
+  before=$(ticks); from=$(date +%s%N)
+  taskset -c 1 "$@" >/dev/null 2>&1
+  to=$(date +%s%N)
+  while n=$(metric anyu_tap_messages_total); [ "$n" -lt "$messages" ] && [ "$n" != "$last" ]; do last=$n; sleep 0.3; to=$(date +%s%N); done
+  local cpu=$(( ($(ticks) - before) * 1000000000 / hz / messages ))
+  sleep 2
+  echo "$name $n $(( (to - from) / 1000000 )) $(metric anyu_tap_dropped_total) $(metric anyu_dropped_total) $cpu $(metric anyu_log_rows_total)"
+  kill "$pid"; wait "$pid" 2>/dev/null; pid=
 }
 
 # files: seconds of one core, of the process and nothing else.

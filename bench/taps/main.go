@@ -20,8 +20,15 @@ func main() {
 	n := flag.Int("transactions", 1_000_000, "questions, each with its answer")
 	tapFile := flag.String("dnstap", "", "file of Frame Streams to write")
 	pcapFile := flag.String("pcap", "", "capture to write")
+	socket := flag.String("send", "", "unix `SOCKET` that the file of -dnstap is sent to, in place of writing it")
 	flag.Parse()
-	if err := errors.Join(writeDnstap(*tapFile, *n), writePcap(*pcapFile, *n)); err != nil {
+	err := error(nil)
+	if *socket != "" {
+		err = send(*socket, *tapFile)
+	} else {
+		err = errors.Join(writeDnstap(*tapFile, *n), writePcap(*pcapFile, *n))
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
 }
