@@ -225,8 +225,12 @@ func TestBrowser_chartsReadZoomAndLeadToTheLog(t *testing.T) {
 	b.until(t, "the log of a bar", `location.pathname === "/log" && [...document.querySelectorAll(".rcode")].length > 0 && [...document.querySelectorAll(".rcode")].every(e => e.textContent.includes("NXDOMAIN"))`)
 	// the same by keyboard
 	b.open(t, "/")
-	b.run(t, chromedp.Focus[chromedp.CSS]("#c-volume svg.x"), chromedp.KeyEvent(kb.ArrowLeft), chromedp.KeyEvent(kb.ArrowLeft))
-	b.until(t, "a value by keyboard", `document.querySelector("#said").textContent.includes("/s")`)
+	b.run(t, chromedp.Focus[chromedp.CSS]("#c-volume svg.x"))
+	const spoken = `document.querySelector("#said").textContent.includes("/s")`
+	for presses := 0; presses < 60 && !eval[bool](t, b, spoken); presses++ { // the traffic of this world has ended: on a slow machine the last steps of the chart are empty by now
+		b.run(t, chromedp.KeyEvent(kb.ArrowLeft))
+	}
+	b.until(t, "a value by keyboard", spoken)
 	b.run(t, chromedp.KeyEvent(kb.Enter))
 	b.until(t, "the log by keyboard", `location.pathname === "/log"`)
 	if len(b.problems) > 0 {
