@@ -8,7 +8,7 @@
 #   bench/udp.sh [-r ROUNDS] [-t SECONDS] [-q QPS] [-k KIND] [-c CORES] [server...]     KIND: plain (default), nsec3, nsec3-nx
 #
 # What observing costs: bench/udp.sh -t 25 anyu-blind anyu anyu-log. anyu-blind observes nothing (a build of its own), anyu has ring and figures, anyu-log
-# the query log as well, with the segments it makes meanwhile; its drops are printed. With -c 0,1 the server has both cores, which the asker shares.
+# the query log as well, with the segments it makes meanwhile; its drops while it is measured are printed, by place. With -c 0,1 the server has both cores, which the asker shares.
 set -u
 cd "$(dirname "$0")/.."
 rounds=5 seconds=3 qps=400000 kind=plain cores=0
@@ -83,6 +83,7 @@ start() {
     echo) cmd=("$tmp/echo" ${ECHO_FLAGS:--listen $ip.1:53 -workers 1}) ;;
     anyu|anyu-blind|anyu-log) rm -rf "$tmp/data"
       cmd=("$tmp/anyu" serve --dns $ip.1:53 --http off --data "$tmp/data" --workers 1 --no-limits --zone "bench.test=$tmp/bench.zone")
+      [ "$1" = anyu-log ] && cmd+=(--http 127.0.0.1:8053) # for its metrics
       [ "$1" = anyu-blind ] && cmd[0]=$tmp/blind
       [ "$1" = anyu-log ] || cmd+=(--no-query-log) ;;
     knotd) cmd=(knotd -c "$tmp/knot.conf") ;;
@@ -100,6 +101,7 @@ start() {
 
 # user CPU time, in clock ticks, of the process and its descendants
 family() { echo "$1"; local c; for c in $(pgrep -P "$1"); do family "$c"; done; }
+drops() { ip netns exec ${ns}s curl -s http://127.0.0.1:8053/metrics | awk '/^anyu_dropped_total/ { print $2 }' | paste -sd ' '; }
 ticks() { local t=0 p u; for p in $(family $pid); do u=$(awk '{print $14}' /proc/$p/stat 2>/dev/null); t=$((t + ${u:-0})); done; echo $t; }
 
 for r in $(seq "$rounds"); do
@@ -108,10 +110,11 @@ for r in $(seq "$rounds"); do
     start "$s"
     # once through all names first: caches and compiled answers are warm for everybody
     ip netns exec ${ns}c taskset -c 1 timeout 20 kxdpgun -t 1 -Q 150000 -i "$tmp/queries" -p 53 $ip.1 >/dev/null 2>&1
+    [ "$s" = anyu-log ] && { sleep 1; dropped=$(drops); }
     before=$(ticks)
     out=$(ip netns exec ${ns}c taskset -c 1 timeout 60 kxdpgun -t "$seconds" -Q "$qps" -i "$tmp/queries" -p 53 $ip.1 2>&1)
     after=$(ticks)
-    [ "$s" = anyu-log ] && "$tmp/anyu" control status --json --data "$tmp/data" | tr -d '\n ' | grep -oE '"dropped":[0-9]+' | head -1 | tr '\n' ' '
+    [ "$s" = anyu-log ] && ip netns exec ${ns}s curl -s http://127.0.0.1:8053/metrics | awk -v old="$dropped" 'BEGIN { split(old, o, " ") } /^anyu_dropped_total/ { sub(/.*where="/, ""); sub(/".*} /, " "); if ($2 > o[++n]) printf "dropped %s %d; ", $1, $2 - o[n] }'
     kill $pid 2>/dev/null; timeout 20 tail --pid=$pid -f /dev/null; kill -9 $pid 2>/dev/null; pid=
     replies=$(sed -n 's/^total replies: *\([0-9]*\).*/\1/p' <<<"$out")
     [ -n "$replies" ] && [ "$replies" -gt 0 ] || { echo "$s gave no replies: $out $(tail -3 "$tmp/$s.log")" >&2; continue; }
