@@ -2,29 +2,44 @@ package event
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"sync/atomic"
 )
 
 // Ring carries observations from one worker to one reader without a lock. The writer never waits: an observation that
 // does not fit is dropped and counted. One goroutine may Put, one may Drain.
 //
+// The stream of records is cut into blocks, and a block that was read is the next to be written: as long as the reader keeps up, the
+// two pass a few blocks to and fro that stay in the processor's cache, and the room for bad times is never touched.
+//
 // A record is a length (uint32, of all of it, a multiple of 8), a fixed header, what only some observations have (the
 // upstream, the client subnet: most are cache hits without), the name, the reply.
-// A record never wraps: where the rest of the buffer is too short, a length of skip tells the reader to start again at 0.
+// A record never crosses into another block: where the rest of its own is too short, a length of skip sends the reader on.
 type Ring struct {
-	buf  []byte
-	mask uint64
+	buf   []byte
+	shift uint     // a block has 1<<shift octets
+	order []uint32 // which block of buf is the nth of the stream, by n modulo their number; written before head passes into it
+	under []uint32 // which block lies under each on the stack of free ones, plus one
 
 	_       [64]byte // writer's line
 	head    atomic.Uint64
-	seen    uint64 // the writer's last look at tail, to leave the reader's line alone
+	to      span
 	dropped atomic.Uint64
 
 	_       [64]byte // reader's line
 	tail    atomic.Uint64
+	from    span
 	scratch Query
-	_       [64]byte
+
+	_    [64]byte
+	free atomic.Uint32 // the top of the stack, plus one; only the reader pushes and only the writer pops, so that a top seen twice is the same stack
+	_    [64]byte
 }
+
+// span is the rest of the block that one of the two is in: where in buf, and how much.
+type span struct{ at, left uint64 }
+
+func (s *span) move(n uint64) { s.at, s.left = s.at+n, s.left-n }
 
 const (
 	skip       = ^uint32(0)
@@ -32,6 +47,10 @@ const (
 	// Parts that are there only where Has says so.
 	upstreamSize = 32
 	subnetSize   = 17
+
+	// A ring has ringBlocks blocks, fewer where they would have less than smallestBlock octets, of which a record takes at most some 900.
+	ringBlocks    = 64
+	smallestBlock = 4 << 10
 )
 
 // NewRing returns a ring of at least size octets, rounded up to a power of two, 64 KiB at the least.
@@ -40,7 +59,12 @@ func NewRing(size int) *Ring {
 	for n < size {
 		n <<= 1
 	}
-	return &Ring{buf: make([]byte, n), mask: uint64(n - 1)}
+	block := max(n/ringBlocks, smallestBlock)
+	r := &Ring{buf: make([]byte, n), shift: uint(bits.TrailingZeros(uint(block))), order: make([]uint32, n/block), under: make([]uint32, n/block)}
+	for i := range r.under {
+		r.release(uint32(len(r.under) - 1 - i)) // the first ends on top
+	}
+	return r
 }
 
 // Dropped counts the observations that found the ring full.
@@ -49,6 +73,44 @@ func (r *Ring) Dropped() uint64 { return r.dropped.Load() }
 // Used is the number of octets waiting to be read, and Size the room in all.
 func (r *Ring) Used() int { return int(r.head.Load() - r.tail.Load()) }
 func (r *Ring) Size() int { return len(r.buf) }
+
+// enter passes to a free block; false where the reader has left none.
+func (r *Ring) enter() bool {
+	head := r.head.Load() + r.to.left
+	n := head >> r.shift
+	if n-r.tail.Load()>>r.shift >= uint64(len(r.order)) {
+		return false
+	}
+	block := r.take()
+	r.order[n&uint64(len(r.order)-1)] = block
+	if r.to.left > 0 {
+		binary.LittleEndian.PutUint32(r.buf[r.to.at:], skip)
+		r.head.Store(head)
+	}
+	r.to = span{uint64(block) << r.shift, 1 << r.shift}
+	return true
+}
+
+// take pops a free block. There is one: those behind the tail were released before it said so.
+func (r *Ring) take() uint32 {
+	for {
+		top := r.free.Load()
+		if r.free.CompareAndSwap(top, r.under[top-1]) {
+			return top - 1
+		}
+	}
+}
+
+// release makes a block the next to be written.
+func (r *Ring) release(block uint32) {
+	for {
+		top := r.free.Load()
+		r.under[block] = top
+		if r.free.CompareAndSwap(top, block+1) {
+			return
+		}
+	}
+}
 
 // Put appends an observation, or counts a drop. It does not keep q, q.Name or q.Reply.
 func (r *Ring) Put(q *Query) {
@@ -65,29 +127,17 @@ func (r *Ring) Put(q *Query) {
 	}
 	body := headerSize + q.extra()
 	need := uint64(body+len(name)+len(reply)+7) &^ 7
-	head := r.head.Load()
-	at := head & r.mask
-	pad := uint64(0)
-	if room := uint64(len(r.buf)) - at; room < need {
-		pad = room
+	if r.to.left < need && !r.enter() {
+		r.dropped.Add(1)
+		return
 	}
-	if head+pad+need-r.seen > uint64(len(r.buf)) {
-		r.seen = r.tail.Load()
-		if head+pad+need-r.seen > uint64(len(r.buf)) {
-			r.dropped.Add(1)
-			return
-		}
-	}
-	if pad > 0 {
-		binary.LittleEndian.PutUint32(r.buf[at:], skip)
-		head, at = head+pad, 0
-	}
-	rec := r.buf[at : at+need]
+	rec := r.buf[r.to.at : r.to.at+need]
 	binary.LittleEndian.PutUint32(rec, uint32(need))
 	q.encode(rec, len(name), len(reply))
 	copy(rec[body:], name)
 	copy(rec[body+len(name):], reply)
-	r.head.Store(head + need)
+	r.to.move(need)
+	r.head.Store(r.head.Load() + need)
 }
 
 // extra is the length of the parts that not all observations have.
@@ -216,17 +266,24 @@ func (r *Ring) Drain(max int, see func(*Query)) int {
 	n := 0
 	tail, head := r.tail.Load(), r.head.Load()
 	for tail != head && n < max {
-		at := tail & r.mask
-		length := binary.LittleEndian.Uint32(r.buf[at:])
-		if length == skip {
-			tail += uint64(len(r.buf)) - at
-			continue
+		if r.from.left == 0 {
+			block := r.order[tail>>r.shift&uint64(len(r.order)-1)]
+			r.from = span{uint64(block) << r.shift, 1 << r.shift}
 		}
-		q.decode(r.buf[at : at+uint64(length)])
-		see(q)
-		n++
-		tail += uint64(length)
-		r.tail.Store(tail)
+		at := r.from.at
+		length := uint64(binary.LittleEndian.Uint32(r.buf[at:]))
+		if length == uint64(skip) {
+			length = r.from.left
+		} else {
+			q.decode(r.buf[at : at+length])
+			see(q)
+			n++
+		}
+		tail += length
+		if r.from.move(length); r.from.left == 0 { // the block is read
+			r.release(uint32(at >> r.shift))
+			r.tail.Store(tail)
+		}
 	}
 	r.tail.Store(tail)
 	return n

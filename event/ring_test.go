@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"anyu/event"
 )
@@ -81,6 +82,41 @@ func TestRing_losesNothingUncounted(t *testing.T) {
 	r.Drain(total, func(*event.Query) { read++ })
 	if uint64(read)+r.Dropped() != total {
 		t.Errorf("read %d, dropped %d, put %d", read, r.Dropped(), total)
+	}
+}
+
+// A reader that keeps up costs no more of the cache, or of memory, than two blocks; one that does not has all of it, and then again.
+func TestRing_touchesWhatItNeeds(t *testing.T) {
+	const size = 1 << 20
+	r := event.NewRing(size)
+	q := event.Query{Name: []byte("\x01a\x00"), Reply: make([]byte, 300)}
+	low, high := ^uintptr(0), uintptr(0)
+	see := func(q *event.Query) {
+		at := uintptr(unsafe.Pointer(&q.Name[0]))
+		low, high = min(low, at), max(high, at)
+	}
+	for range 100_000 {
+		r.Put(&q)
+		r.Drain(10, see)
+	}
+	if high-low > size/16 {
+		t.Errorf("a reader that keeps up walked over %d octets", high-low)
+	}
+	for range 3 {
+		for before := r.Dropped(); r.Dropped() == before; {
+			r.Put(&q)
+		}
+		if r.Used() < size/10*9 {
+			t.Errorf("full with %d octets of %d", r.Used(), size)
+		}
+		dropped := r.Dropped()
+		r.Drain(1<<20, see)
+		for range 100 {
+			r.Put(&q)
+		}
+		if r.Dropped() != dropped || r.Used() == 0 {
+			t.Errorf("%d dropped and %d octets held after it was emptied", r.Dropped()-dropped, r.Used())
+		}
 	}
 }
 

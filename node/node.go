@@ -59,7 +59,7 @@ type Options struct {
 }
 
 const (
-	ringSize     = 16 << 20 // octets a UDP worker: some 80,000 observations at the least, most of a second at 100,000/s: who drains it may have to wait for a core that long
+	ringSize     = 16 << 20 // octets a UDP worker: some 80,000 observations at the least, most of a second at 100,000/s: who drains it may have to wait for a core that long. Touched only then
 	streamRing   = 1 << 20  // octets a stream worker; one that finishes what was looked up, some 10,000 a second
 	streamKept   = 4 << 20  // octets of compiled answers a stream worker
 	drainTime    = 10 * time.Second
