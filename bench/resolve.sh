@@ -167,7 +167,8 @@ stop() { for p in $(family $pid); do kill "$p" 2>/dev/null; done; timeout 10 tai
 family() { echo "$1"; local c; for c in $(pgrep -P "$1"); do family "$c"; done; }
 # CPU time in clock ticks of the process and its descendants: field 14 user, 15 system
 ticks() { local t=0 p u; for p in $(family "$pid"); do u=$(awk -v f="$1" '{print $f}' "/proc/$p/stat" 2>/dev/null); t=$((t + ${u:-0})); done; echo $t; }
-memory() { local t=0 p k; for p in $(family "$pid"); do k=$(awk '/VmRSS/ { print $2 }' "/proc/$p/status" 2>/dev/null); t=$((t + ${k:-0})); done; echo $t; }
+# KiB that are the processes' own: not the pages of programs and libraries, which the kernel maps as they are first used, and can drop
+memory() { local t=0 p k; for p in $(family "$pid"); do k=$(awk '/^(RssAnon|RssShmem)/ { k += $2 } END { print k }' "/proc/$p/status" 2>/dev/null); t=$((t + ${k:-0})); done; echo $t; }
 # RRsets that are cached, where the resolver tells
 rrsets() {
   case $1 in

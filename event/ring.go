@@ -10,36 +10,32 @@ import (
 // does not fit is dropped and counted. One goroutine may Put, one may Drain.
 //
 // The stream of records is cut into blocks, and a block that was read is the next to be written: as long as the reader keeps up, the
-// two pass a few blocks to and fro that stay in the processor's cache, and the room for bad times is never touched.
+// two pass a few blocks to and fro that stay in the processor's cache, and the room for bad times is neither touched nor made.
 //
 // A record is a length (uint32, of all of it, a multiple of 8), a fixed header, what only some observations have (the
 // upstream, the client subnet: most are cache hits without), the name, the reply.
 // A record never crosses into another block: where the rest of its own is too short, a length of skip sends the reader on.
 type Ring struct {
-	buf   []byte
-	shift uint     // a block has 1<<shift octets
-	order []uint32 // which block of buf is the nth of the stream, by n modulo their number; written before head passes into it
-	under []uint32 // which block lies under each on the stack of free ones, plus one
+	blocks [][]byte // made as they are first needed
+	shift  uint     // a block has 1<<shift octets
+	order  []uint32 // which block is the nth of the stream, by n modulo their number; written before head passes into it
+	under  []uint32 // which block lies under each on the stack of free ones, plus one
 
 	_       [64]byte // writer's line
 	head    atomic.Uint64
-	to      span
+	to      []byte // the rest of the block being written
 	dropped atomic.Uint64
 
 	_       [64]byte // reader's line
 	tail    atomic.Uint64
-	from    span
+	from    []byte // the rest of the block being read
+	reading uint32 // which it is
 	scratch Query
 
 	_    [64]byte
 	free atomic.Uint32 // the top of the stack, plus one; only the reader pushes and only the writer pops, so that a top seen twice is the same stack
 	_    [64]byte
 }
-
-// span is the rest of the block that one of the two is in: where in buf, and how much.
-type span struct{ at, left uint64 }
-
-func (s *span) move(n uint64) { s.at, s.left = s.at+n, s.left-n }
 
 const (
 	skip       = ^uint32(0)
@@ -60,7 +56,7 @@ func NewRing(size int) *Ring {
 		n <<= 1
 	}
 	block := max(n/ringBlocks, smallestBlock)
-	r := &Ring{buf: make([]byte, n), shift: uint(bits.TrailingZeros(uint(block))), order: make([]uint32, n/block), under: make([]uint32, n/block)}
+	r := &Ring{blocks: make([][]byte, n/block), shift: uint(bits.TrailingZeros(uint(block))), order: make([]uint32, n/block), under: make([]uint32, n/block)}
 	for i := range r.under {
 		r.release(uint32(len(r.under) - 1 - i)) // the first ends on top
 	}
@@ -72,22 +68,25 @@ func (r *Ring) Dropped() uint64 { return r.dropped.Load() }
 
 // Used is the number of octets waiting to be read, and Size the room in all.
 func (r *Ring) Used() int { return int(r.head.Load() - r.tail.Load()) }
-func (r *Ring) Size() int { return len(r.buf) }
+func (r *Ring) Size() int { return len(r.blocks) << r.shift }
 
 // enter passes to a free block; false where the reader has left none.
 func (r *Ring) enter() bool {
-	head := r.head.Load() + r.to.left
+	head := r.head.Load() + uint64(len(r.to))
 	n := head >> r.shift
 	if n-r.tail.Load()>>r.shift >= uint64(len(r.order)) {
 		return false
 	}
 	block := r.take()
+	if r.blocks[block] == nil {
+		r.blocks[block] = make([]byte, 1<<r.shift)
+	}
 	r.order[n&uint64(len(r.order)-1)] = block
-	if r.to.left > 0 {
-		binary.LittleEndian.PutUint32(r.buf[r.to.at:], skip)
+	if len(r.to) > 0 {
+		binary.LittleEndian.PutUint32(r.to, skip)
 		r.head.Store(head)
 	}
-	r.to = span{uint64(block) << r.shift, 1 << r.shift}
+	r.to = r.blocks[block]
 	return true
 }
 
@@ -126,18 +125,18 @@ func (r *Ring) Put(q *Query) {
 		name = nil
 	}
 	body := headerSize + q.extra()
-	need := uint64(body+len(name)+len(reply)+7) &^ 7
-	if r.to.left < need && !r.enter() {
+	need := (body + len(name) + len(reply) + 7) &^ 7
+	if len(r.to) < need && !r.enter() {
 		r.dropped.Add(1)
 		return
 	}
-	rec := r.buf[r.to.at : r.to.at+need]
+	rec := r.to[:need]
 	binary.LittleEndian.PutUint32(rec, uint32(need))
 	q.encode(rec, len(name), len(reply))
 	copy(rec[body:], name)
 	copy(rec[body+len(name):], reply)
-	r.to.move(need)
-	r.head.Store(r.head.Load() + need)
+	r.to = r.to[need:]
+	r.head.Store(r.head.Load() + uint64(need))
 }
 
 // extra is the length of the parts that not all observations have.
@@ -266,22 +265,21 @@ func (r *Ring) Drain(max int, see func(*Query)) int {
 	n := 0
 	tail, head := r.tail.Load(), r.head.Load()
 	for tail != head && n < max {
-		if r.from.left == 0 {
-			block := r.order[tail>>r.shift&uint64(len(r.order)-1)]
-			r.from = span{uint64(block) << r.shift, 1 << r.shift}
+		if len(r.from) == 0 {
+			r.reading = r.order[tail>>r.shift&uint64(len(r.order)-1)]
+			r.from = r.blocks[r.reading]
 		}
-		at := r.from.at
-		length := uint64(binary.LittleEndian.Uint32(r.buf[at:]))
-		if length == uint64(skip) {
-			length = r.from.left
+		length := binary.LittleEndian.Uint32(r.from)
+		if length == skip {
+			length = uint32(len(r.from))
 		} else {
-			q.decode(r.buf[at : at+length])
+			q.decode(r.from[:length])
 			see(q)
 			n++
 		}
-		tail += length
-		if r.from.move(length); r.from.left == 0 { // the block is read
-			r.release(uint32(at >> r.shift))
+		tail += uint64(length)
+		if r.from = r.from[length:]; len(r.from) == 0 { // the block is read
+			r.release(r.reading)
 			r.tail.Store(tail)
 		}
 	}
