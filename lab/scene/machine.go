@@ -91,7 +91,7 @@ type plan struct {
 }
 
 func newMachine(p plan, clock func() int64, n network) *machine {
-	m := &machine{clock: clock, network: n, exchanges: map[uint64]*exchange.Exchange{}, ring: event.NewRing(1 << 22), names: event.NewNames()}
+	m := &machine{clock: clock, network: n, exchanges: map[uint64]*exchange.Exchange{}, ring: event.NewRing(1 << 23), names: event.NewNames()}
 	m.cache = cache.New(p.cache)
 	m.servers = nameserver.New(nameserver.Config{Seed: 1})
 	m.server = serve.New(&serve.Config{Payload: exchange.Payload, Clients: filter.Everybody()}, m.names, nil, nil)
