@@ -29,6 +29,14 @@ type answerReader struct {
 	ends             []int
 	parser           wire.Parser
 
+	whole struct { // the last that was read, in octets, and what it says
+		reply      []byte
+		name       []byte
+		typ, class uint16
+		state      byte
+		answers    uint16
+		out        answers
+	}
 	last struct {
 		text      string
 		ends      []int
@@ -46,6 +54,12 @@ func (a *answerReader) read(q *packed) (out answers, ok bool) {
 	case q.answers == 0:
 		return out, true
 	}
+	w := &a.whole
+	if w.state == q.state && w.answers == q.answers && w.typ == q.Type && w.class == q.Class && string(w.reply) == string(q.reply) && string(w.name) == string(q.Name) {
+		return w.out, true
+	}
+	w.state, w.answers, w.typ, w.class = q.state, q.answers, q.Type, q.Class
+	w.reply, w.name = append(w.reply[:0], q.reply...), append(w.name[:0], q.Name...)
 	msg := q.reply
 	if q.state == replyTail { // put the header and the question before it again, so that names can point to them
 		a.msg = append(a.msg[:0], 0, 0, 0, 0, 0, 1, byte(q.answers>>8), byte(q.answers), 0, 0, 0, 0)
@@ -54,7 +68,8 @@ func (a *answerReader) read(q *packed) (out answers, ok bool) {
 		a.msg = append(a.msg, q.reply...)
 		msg = a.msg
 	}
-	return a.parse(msg, wire.Class(q.Class)), true
+	w.out = a.parse(msg, wire.Class(q.Class))
+	return w.out, true
 }
 
 // parse reads the answer section of msg, which may end anywhere and say anything.

@@ -74,6 +74,8 @@ func leaveOut(list []string) (w without) {
 	return w
 }
 
+var withoutAnswers = leaveOut([]string{"answers"})
+
 func (w without) has(name string) bool { return w&(1<<columnNumber(name)) != 0 }
 
 // packing is what is written of observations at all.

@@ -2,8 +2,8 @@ package trail
 
 import (
 	"cmp"
-	"runtime"
 	"slices"
+	"time"
 
 	"anyu/dns/wire"
 )
@@ -13,40 +13,60 @@ import (
 
 // place is where a packed row is and what orders it.
 type place struct {
-	hour int32
-	name uint32 // rank; 0: none
-	typ  uint16
-	time int64 // us
-	at   int64 // offset
+	group  uint64 // hour since 1970, then the name's rank, 32 bits each; rank 0: none
+	within uint64 // type, 16 bits, then us since the hour began
+	at     int64  // offset
 }
 
-func (a place) compare(b place) int {
-	return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.name, b.name), cmp.Compare(a.typ, b.typ), cmp.Compare(a.time, b.time), cmp.Compare(a.at, b.at))
+const microsecondsAnHour = int64(time.Hour / time.Microsecond)
+
+// newPlace is of a row with the name of some number, which is to become a rank.
+func newPlace(us int64, name uint32, typ uint16, at int64) place {
+	hour := us / microsecondsAnHour
+	if us < hour*microsecondsAnHour {
+		hour-- // before 1970
+	}
+	return place{group: uint64(uint32(hour))<<32 | uint64(name), within: uint64(typ)<<48 | uint64(us-hour*microsecondsAnHour), at: at}
+}
+
+func (p *place) hour() time.Time { return time.Unix(int64(int32(p.group>>32))*3600, 0) }
+
+// rank puts the name's rank in the place of its number.
+func (p *place) rank(of []uint32) { p.group = p.group&^0xFFFFFFFF | uint64(of[uint32(p.group)]) }
+
+func (p place) compare(q place) int {
+	switch {
+	case p.group != q.group:
+		return cmp.Compare(p.group, q.group)
+	case p.within != q.within:
+		return cmp.Compare(p.within, q.within)
+	}
+	return cmp.Compare(p.at, q.at)
 }
 
 // turnRows are sorted or packed at a time, about half a millisecond of a core: then the answering goroutines may go on.
 const turnRows = 256
 
 // sorted sorts in turns. It gives list or other, which is as long.
-func sorted[T any](list, other []T, compare func(a, b T) int) []T {
+func sorted[T any](list, other []T, compare func(a, b T) int, turn func()) []T {
 	for run := range slices.Chunk(list, turnRows) {
 		slices.SortFunc(run, compare)
-		runtime.Gosched()
+		turn()
 	}
 	for width := turnRows; width < len(list); width *= 2 {
 		for begin := 0; begin < len(list); begin += 2 * width {
 			middle, end := min(begin+width, len(list)), min(begin+2*width, len(list))
-			merge(other[begin:end], list[begin:middle], list[middle:end], compare)
+			merge(other[begin:end], list[begin:middle], list[middle:end], compare, turn)
 		}
 		list, other = other, list
 	}
 	return list
 }
 
-func merge[T any](into, a, b []T, compare func(a, b T) int) {
+func merge[T any](into, a, b []T, compare func(a, b T) int, turn func()) {
 	for i := range into {
 		if i%(8*turnRows) == 0 {
-			runtime.Gosched()
+			turn()
 		}
 		if len(b) == 0 || len(a) > 0 && compare(a[0], b[0]) <= 0 {
 			into[i], a = a[0], a[1:]
@@ -83,12 +103,12 @@ func (r *ranks) id(name []byte) uint32 {
 }
 
 // order gives the rank of each id.
-func (r *ranks) order() []uint32 {
+func (r *ranks) order(turn func()) []uint32 {
 	list := make([]uint32, 2*len(r.keys))
 	for i := range r.keys {
 		list[i] = uint32(i)
 	}
-	list = sorted(list[:len(r.keys)], list[len(r.keys):], func(a, b uint32) int { return cmp.Compare(r.keys[a], r.keys[b]) })
+	list = sorted(list[:len(r.keys)], list[len(r.keys):], func(a, b uint32) int { return cmp.Compare(r.keys[a], r.keys[b]) }, turn)
 	rank := make([]uint32, len(r.keys)+1)
 	for i, id := range list {
 		rank[id+1] = uint32(i + 1)

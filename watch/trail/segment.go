@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -122,6 +121,7 @@ func safe(node string) string {
 // segments are those that are made of one append-only file. They have temporary names until finish.
 type segments struct {
 	dir, stem string
+	turn      func() // called after each piece of work, about half a millisecond: then others may go on
 	all       []*segment
 }
 
@@ -130,7 +130,10 @@ type segment struct {
 	path   string
 	file   *os.File
 	writer *parquet.GenericWriter[Row]
-	rows   []Row
+
+	rows    [turnRows]Row // that are written next, and what they point to
+	numbers [turnRows]numbers
+	used    int
 
 	count    int64
 	from, to int64 // us since 1970, of the first and last row
@@ -149,33 +152,37 @@ func (s *segments) create(hour time.Time, left without) (*segment, error) {
 	}
 	writer := parquet.NewGenericWriter[Row](file, append(segmentOptions(),
 		parquet.KeyValueMetadata("anyu.schema", schemaVersion), parquet.KeyValueMetadata("anyu.without", left.String()))...)
-	g := &segment{path: path, file: file, writer: writer, rows: make([]Row, 0, turnRows)}
+	g := &segment{path: path, file: file, writer: writer}
 	s.all = append(s.all, g)
 	return g, nil
 }
 
-func (g *segment) add(r Row) error {
+// next is an empty row to fill, of which there are turnRows until flush.
+func (g *segment) next() (*Row, *numbers) {
+	i := g.used
+	g.used++
+	g.rows[i], g.numbers[i] = Row{}, numbers{}
+	return &g.rows[i], &g.numbers[i]
+}
+
+// note counts a row that is filled.
+func (g *segment) note(r *Row) {
 	if g.count == 0 {
 		g.from, g.to = r.Time, r.Time
 	}
 	g.marks.note(g.count, r.Name)
 	g.count, g.from, g.to = g.count+1, min(g.from, r.Time), max(g.to, r.Time)
-	if g.rows = append(g.rows, r); len(g.rows) == cap(g.rows) {
-		return g.flush()
-	}
-	return nil
 }
 
 func (g *segment) flush() error {
-	_, err := g.writer.Write(g.rows)
-	g.rows = g.rows[:0]
-	runtime.Gosched() // on one core the answering goroutines must not wait for a whole time slice
+	_, err := g.writer.Write(g.rows[:g.used])
+	g.used = 0
 	return err
 }
 
 func (g *segment) close() error {
 	g.writer.SetKeyValueMetadata(marksKey, string(g.marks))
-	return errors.Join(g.flush(), g.writer.Close(), g.file.Sync(), g.file.Close())
+	return errors.Join(g.writer.Close(), g.file.Sync(), g.file.Close())
 }
 
 // finish gives the segments their names. Only now they exist for readers.

@@ -18,12 +18,23 @@ type translator struct {
 	names   map[string][2]string // wire form: lower case, as asked
 	clients map[[16]byte]string  // addresses of all kinds
 	askers  map[[16]byte]string  // pseudonyms
+	sorted  bool                 // rows of one name follow each other: no other text of it is remembered
 	buf     []byte
-	numbers []numbers // for the next rows
+	last    lastTexts
 	answers answerReader
 }
 
-// numbers is where the pointers of one row point: one allocation for many rows.
+// lastTexts are those of the last row: rows of one name follow each other in a segment, and all are of a few sources and zones.
+type lastTexts struct {
+	wire, lower, asked string
+	sourceID           uint16
+	source, node       string
+	zoneID             uint32
+	zone               string
+	known              event.Known // which of them are set: HasQuery stands for the source
+}
+
+// numbers is where the pointers of one row point.
 type numbers struct {
 	values  [14]int32
 	used    int
@@ -31,15 +42,6 @@ type numbers struct {
 	latency int64
 	asked   int64
 	oneOf   int64
-}
-
-func (t *translator) take() *numbers {
-	if len(t.numbers) == 0 {
-		t.numbers = make([]numbers, 256)
-	}
-	n := &t.numbers[0]
-	t.numbers = t.numbers[1:]
-	return n
 }
 
 func (n *numbers) of(v uint16) *int32 { return n.signed(int32(v)) }
@@ -58,10 +60,10 @@ func newTranslator(zone func(uint32) string, source func(uint16) (string, string
 	return &translator{zone: zone, source: source, next: (*packed).next, names: map[string][2]string{}, clients: map[[16]byte]string{}, askers: map[[16]byte]string{}}
 }
 
-func (t *translator) row(q *packed) Row {
-	r := Row{Time: q.Time / 1000, Transport: q.Transport.String(), From: q.From.String()}
-	n := t.take()
-	r.Source, r.Node = t.source(q.Source)
+// fill makes r, which is empty, the row of q; what r points to is in n.
+func (t *translator) fill(r *Row, n *numbers, q *packed) {
+	r.Time, r.Transport, r.From = q.Time/1000, q.Transport.String(), q.From.String()
+	r.Source, r.Node = t.sourceOf(q.Source)
 	if q.Has&event.HasClient != 0 {
 		r.Client, r.ClientPort = t.asker(q.Client), n.of(q.ClientPort)
 	}
@@ -87,17 +89,43 @@ func (t *translator) row(q *packed) Row {
 		r.Latency = &n.latency
 	}
 	if q.Has&event.HasZone != 0 {
-		r.Zone = t.zone(q.Zone)
+		r.Zone = t.zoneOf(q.Zone)
 	}
 	if q.oneOf > 1 {
 		n.oneOf = q.oneOf
 		r.Sample = &n.oneOf
 	}
-	t.more(&r, q, n)
+	t.more(r, q, n)
 	if t.without != 0 {
-		t.without.strip(&r)
+		t.without.strip(r)
 	}
-	return r
+}
+
+// row is a row of its own.
+func (t *translator) row(q *packed) Row {
+	var one struct {
+		row     Row
+		numbers numbers
+	}
+	t.fill(&one.row, &one.numbers, q)
+	return one.row
+}
+
+func (t *translator) sourceOf(id uint16) (name, node string) {
+	l := &t.last
+	if l.known&event.HasQuery == 0 || l.sourceID != id {
+		l.known, l.sourceID = l.known|event.HasQuery, id
+		l.source, l.node = t.source(id)
+	}
+	return l.source, l.node
+}
+
+func (t *translator) zoneOf(id uint32) string {
+	l := &t.last
+	if l.known&event.HasZone == 0 || l.zoneID != id {
+		l.known, l.zoneID, l.zone = l.known|event.HasZone, id, t.zone(id)
+	}
+	return l.zone
 }
 
 // more fills in the columns of schema 2.
@@ -121,7 +149,7 @@ func (t *translator) more(r *Row, q *packed, n *numbers) {
 		n.asked = q.AskedTime / 1000
 		r.Asked, r.AskedTime = n.of(q.Asked), &n.asked
 	}
-	if t.without.has("answers") {
+	if t.without&withoutAnswers != 0 {
 		return
 	}
 	if a, ok := t.answers.read(q); ok {
@@ -161,24 +189,45 @@ func (t *translator) client(addr [16]byte) string {
 }
 
 func (t *translator) name(name []byte) (lower, asked string) {
+	l := &t.last
+	if l.wire != string(name) {
+		l.lower, l.asked = t.textsOf(name)
+		l.wire = string(name)
+	}
+	return l.lower, l.asked
+}
+
+func (t *translator) textsOf(name []byte) (lower, asked string) {
+	if t.sorted {
+		return t.makeTexts(name)
+	}
 	texts, ok := t.names[string(name)]
 	if !ok {
-		if wire.ValidName(name) != nil {
-			return "", ""
-		}
-		t.buf = wire.Name(name).AppendText(t.buf[:0])
-		texts[1] = string(t.buf)
-		for i, c := range t.buf {
-			t.buf[i] = wire.Lower(c)
-		}
-		texts[0] = string(t.buf)
-		if texts[0] == texts[1] {
-			texts[1] = ""
-		}
+		texts[0], texts[1] = t.makeTexts(name)
 		if len(t.names) >= maxTexts {
 			clear(t.names)
 		}
 		t.names[string(name)] = texts
 	}
 	return texts[0], texts[1]
+}
+
+// makeTexts gives the presentation form in lower case, and as it was asked where that is another; "" where it is no name.
+func (t *translator) makeTexts(name []byte) (lower, asked string) {
+	if wire.ValidName(name) != nil {
+		return "", ""
+	}
+	t.buf = wire.Name(name).AppendText(t.buf[:0])
+	upper := false
+	for _, c := range t.buf {
+		upper = upper || wire.Lower(c) != c
+	}
+	if !upper {
+		return string(t.buf), ""
+	}
+	asked = string(t.buf)
+	for i, c := range t.buf {
+		t.buf[i] = wire.Lower(c)
+	}
+	return string(t.buf), asked
 }

@@ -1,0 +1,102 @@
+package trail
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"anyu/dns/wire"
+	"anyu/event"
+)
+
+// What a row costs from the append-only file to the segment, in nanoseconds: ns/op is of a file of rows, ns/row of one.
+func BenchmarkConvert(b *testing.B) {
+	const rows = 250_000
+	for _, kind := range []struct {
+		name           string
+		names, clients uint64
+	}{{"authority", 100_000, 1}, {"resolver", 1_000_000, 20_000}} {
+		b.Run(kind.name, func(b *testing.B) {
+			text := manyRows(b, rows, kind.names, kind.clients)
+			b.ReportAllocs()
+			for b.Loop() {
+				out := segments{dir: b.TempDir(), stem: "n1", turn: runtime.Gosched}
+				if _, err := out.write(text); err != nil {
+					b.Fatal(err)
+				}
+				if err := out.finish(); err != nil {
+					b.Fatal(err)
+				}
+				info, err := os.Stat(out.all[0].path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(info.Size())/rows, "octets/row")
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")
+		})
+	}
+}
+
+// manyRows is an append-only file of one hour: names by Zipf's law where there are many clients, in turn where there is one.
+func manyRows(tb testing.TB, rows int, names, clients uint64) []byte {
+	opts := Options{Dir: tb.TempDir(), Names: event.NewNames(), Source: func(uint16) (string, string) { return "self", "n1" },
+		Create: func(path string) (AppendFile, error) { return os.Create(path) }, Without: DefaultWithout()}
+	if err := os.Mkdir(filepath.Join(opts.Dir, walDir), 0o750); err != nil {
+		tb.Fatal(err)
+	}
+	at := time.Date(2026, 11, 30, 10, 0, 0, 0, time.UTC)
+	l, err := createLog(&opts, at, "")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	zipf, who := rand.NewZipf(r, 1.15, 12, names-1), rand.NewZipf(r, 1.05, 40, max(clients, 2)-1)
+	keeps, s := leaveOut(opts.Without).packing(), slab{}
+	for i := range rows {
+		n, client := uint64(i)%names, uint64(1)
+		if clients > 1 {
+			n, client = zipf.Uint64(), who.Uint64()
+		}
+		q := question(n, client, r)
+		q.Time = at.UnixNano() + int64(i)*int64(time.Hour)/int64(rows)
+		s.buf, s.rows = keeps.pack(s.buf, q, 1), s.rows+1
+		if s.rows == 256 || i == rows-1 {
+			if _, err := l.append(&s, &opts); err != nil {
+				tb.Fatal(err)
+			}
+			s.buf, s.rows = s.buf[:0], 0
+		}
+	}
+	if err := l.file.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	text, err := os.ReadFile(l.path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return text
+}
+
+// question is one for the nth name, answered with an address.
+func question(n, client uint64, r *rand.Rand) *event.Query {
+	name, err := wire.ParseName(fmt.Sprintf("host%d.zone%d.test.", n, n%100))
+	if err != nil {
+		panic(err)
+	}
+	reply := append([]byte{0, 1, 0x84, 0, 0, 1, 0, 1, 0, 0, 0, 0}, name...)
+	reply = append(reply, 0, 1, 0, 1, 0xC0, 12, 0, 1, 0, 1, 0, 0, 14, 16, 0, 4, 192, 0, byte(n>>8), byte(n))
+	return &event.Query{
+		Has:    event.HasClient | event.HasServer | event.HasQuery | event.HasReply | event.HasReason | event.HasLatency | event.HasZone | event.HasPolicy | event.HasTime,
+		Client: netip.AddrFrom4([4]byte{10, byte(client >> 16), byte(client >> 8), byte(client)}).As16(), Server: netip.AddrFrom4([4]byte{10, 0, 0, 53}).As16(),
+		ClientPort: uint16(r.Uint32()), ServerPort: 53, ID: uint16(r.Uint32()), Latency: int64(2000 + r.IntN(1000)), Clock: event.ClockSelf,
+		Type: 1, Class: 1, QueryFlags: 0, Flags: binary.BigEndian.Uint16(reply[2:]), Reason: event.NoReason, QuerySize: uint16(len(reply) - 16), ReplySize: uint16(len(reply)),
+		Transport: event.UDP, From: event.FromCompiled, Name: name, Reply: reply,
+	}
+}
