@@ -291,7 +291,9 @@ func (n *Node) workers() int {
 
 // openTrail opens the query log. Without it answers go on: a full disk is no reason to stop.
 func (n *Node) openTrail() {
+	spare := load.NewSpare(n.cpus)
 	t, err := trail.Open(trail.Options{
+		Spare: func() float64 { return spare.Processors(time.Now()) },
 		Hider: n.hideClients(), Witness: segments{n}, Holds: n.held(), SealEvery: n.sealEvery(),
 		Dir: n.data.Path(logDir), Node: n.conf().Node, Off: n.opts.NoQueryLog || !*n.conf().Log.Queries, Names: n.names, Source: n.gauge.Source,
 		Sample: n.conf().Log.Sample, Rules: logRules(n.conf().Log.Rules), Reserve: int64(n.conf().Log.Reserve), SyncEvery: time.Duration(n.conf().Log.Sync),

@@ -32,3 +32,23 @@ func TestSample_seesWorkAndMemory(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+func TestParseEach_readsTheLineOfEachCPU(t *testing.T) {
+	got := parseEach([]byte("cpu  10 1 20 100 5 2 3 4 7 0\ncpu0 1 0 1 8 0 0 0 0 0 0\ncpu12 2 0 2 5 1\nintr 5\ncpux 1 1 1 1\n"))
+	if len(got) != 2 || got[0] != (hostTime{total: 10, idle: 8}) || got[12] != (hostTime{total: 10, idle: 6}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The kernel counts in hundredths of a second, so that a fifth of one says something.
+func TestSpare_isWhatIsLeft(t *testing.T) {
+	s := NewSpare(1)
+	if first := s.Processors(time.Now()); first != 0 {
+		t.Errorf("the first call knows of %v", first)
+	}
+	for begin := time.Now(); time.Since(begin) < 200*time.Millisecond; {
+	}
+	if left := s.Processors(time.Now()); left < 0 || left > 0.5 {
+		t.Errorf("%v of one processor are left to who uses it all", left)
+	}
+}

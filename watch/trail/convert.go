@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -17,13 +16,13 @@ import (
 
 // convert makes the segments of one append-only file and removes it. It may be repeated after a crash: the same rows give the
 // same files.
-func (t *Trail) convert(path string) error {
+func (t *Trail) convert(path string, turn func()) error {
 	text, free, err := readOutside(path)
 	if err != nil {
 		return err
 	}
 	defer free()
-	out := segments{dir: t.opts.Dir, stem: safe(t.opts.Node) + "-" + strings.TrimSuffix(filepath.Base(path), walExt), turn: runtime.Gosched}
+	out := segments{dir: t.opts.Dir, stem: safe(t.opts.Node) + "-" + strings.TrimSuffix(filepath.Base(path), walExt), turn: turn}
 	good, err := out.write(text)
 	cut := errors.Is(err, errCut)
 	if err != nil && !cut {

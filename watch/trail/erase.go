@@ -58,10 +58,15 @@ func (t *Trail) Erase(ctx context.Context, e Erasure, note func(Replacement) err
 	if err := t.sealNow(ctx); err != nil {
 		return 0, 0, fmt.Errorf("erasing from the query log: %w", err)
 	}
+	t.keeper.hurry.Add(1)
+	defer t.keeper.hurry.Add(-1)
 	t.keeping.Lock()
 	defer t.keeping.Unlock()
-	if _, err := t.convertAll(); err != nil {
+	if err := t.convertAll(func() bool { return ctx.Err() != nil }); err != nil {
 		return 0, 0, fmt.Errorf("erasing from the query log: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, 0, err // a file that is no segment yet may have something of it
 	}
 	all, _, err := t.folders()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func (t *Trail) keep() {
 	t.keeping.Unlock()
 	for {
 		t.keeping.Lock()
-		_, err := t.convertAll()
+		more, err := t.convertNext()
 		t.keeping.Unlock()
 		if err != nil && !troubled {
 			t.opts.Logger.Error("segments not written, the append-only files stay", "error", err)
@@ -65,6 +66,9 @@ func (t *Trail) keep() {
 			t.report("log-segment", event.Warning, false)
 		}
 		troubled = err != nil
+		if more {
+			t.wakeKeeper()
+		}
 		select {
 		case <-t.done:
 			return
@@ -82,19 +86,33 @@ func (t *Trail) keep() {
 	}
 }
 
-// convertAll makes segments of every append-only file that is not written any more, and tells how many.
-func (t *Trail) convertAll() (n int, err error) {
+// convertNext makes segments of the oldest append-only file that is not written any more, and tells whether others wait.
+func (t *Trail) convertNext() (more bool, err error) {
+	paths, err := t.sealed()
+	if err != nil || len(paths) == 0 {
+		return false, err
+	}
+	if err := t.convert(paths[0], t.keeper.file(len(paths))); err != nil {
+		return false, fmt.Errorf("making segments of %s: %w", filepath.Base(paths[0]), err)
+	}
+	return len(paths) > 1, nil
+}
+
+// convertAll makes segments of every append-only file that is not written any more, as fast as it can, and stops where enough says so.
+func (t *Trail) convertAll(enough func() bool) error {
 	paths, err := t.sealed()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for _, path := range paths {
-		if err := t.convert(path); err != nil {
-			return n, fmt.Errorf("making segments of %s: %w", filepath.Base(path), err)
+		if enough() {
+			return nil
 		}
-		n++
+		if err := t.convert(path, runtime.Gosched); err != nil {
+			return fmt.Errorf("making segments of %s: %w", filepath.Base(path), err)
+		}
 	}
-	return n, nil
+	return nil
 }
 
 // sealed lists the append-only files that nobody writes, oldest first.

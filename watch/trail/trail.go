@@ -47,6 +47,7 @@ type Options struct {
 	SyncEvery   time.Duration                         // 0 is 1 s
 	Create      func(path string) (AppendFile, error) // nil: files of the operating system
 	Witness     Witness                               // nil: nobody is told of segments
+	Spare       func() float64                        // how many processors had nothing to do since the last call; nil: segments are made as fast as can be
 	Holds       func(path string) bool                // tells that a segment (relative, with slashes) must not be deleted yet; nil: none
 	SealEvery   time.Duration                         // how long rows stay in an append-only file at most; 0 is until the hour is over
 	Logger      *slog.Logger
@@ -98,6 +99,7 @@ type Trail struct {
 	done     chan struct{}
 	seals    chan chan struct{} // asks the writer to end its file
 	keeping  sync.Mutex         // segments are being made, deleted or rewritten
+	keeper   keeper
 	wg       sync.WaitGroup
 
 	mu   sync.Mutex // the append-only file being written, for readers
@@ -129,6 +131,7 @@ func Open(opts Options) (*Trail, error) {
 		t.tellRetention()
 		t.unnoted = !t.noteSample(now, 1)
 	}
+	t.keeper = keeper{spare: opts.Spare, done: t.done}
 	t.wg.Go(t.keep)
 	if !opts.Off {
 		t.wg.Go(t.write)
@@ -248,6 +251,9 @@ func (t *Trail) Retain() time.Duration { return t.opts.Retain }
 // Off tells that nothing new is kept.
 func (t *Trail) Off() bool { return t.opts.Off }
 
+// closeTime is how long Close makes segments of files that wait. What is left becomes segments after the next Open.
+const closeTime = 10 * time.Second
+
 // Close writes what was observed, makes the last segment and ends. The observing goroutine must have stopped.
 func (t *Trail) Close() error {
 	t.hand()
@@ -256,7 +262,8 @@ func (t *Trail) Close() error {
 	t.wg.Wait()
 	t.keeping.Lock()
 	defer t.keeping.Unlock()
-	if _, err := t.convertAll(); err != nil {
+	until := time.Now().Add(closeTime)
+	if err := t.convertAll(func() bool { return time.Now().After(until) }); err != nil {
 		return err
 	}
 	return t.end()

@@ -1,0 +1,99 @@
+package trail
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// Answers come before segments: what is in an append-only file is safe, and searches find it. So segments are made with the processor time that nobody else
+// wants, and slowly where there is none, until files wait that are too many.
+const (
+	// leastShare is what making segments takes of a processor at least.
+	leastShare = 0.1
+	// spareKept is how much of a processor stays idle while segments are made: who answers must not find all taken.
+	spareKept = 0.1
+	// paceEvery is how often the share is set anew. /proc counts in hundredths of a second.
+	paceEvery = 250 * time.Millisecond
+	// shortestRest is worth sleeping for; less is owed until it is as much.
+	shortestRest = 2 * time.Millisecond
+	// slowestFile is for how long one file may take its time (bounds: how long the disk is not looked at, and how long an erasure waits).
+	slowestFile = 30 * time.Second
+	// maxBehind is how many files wait before their segments are made at full speed, some six minutes of a core that does nothing but answer
+	// (bounds: the disk that append-only files take, ten times their segments', and searches, which read them row by row).
+	maxBehind = 32
+)
+
+// pace is how fast segments are made. It keeps no clock.
+type pace struct {
+	share   float64       // of a processor
+	looked  time.Time     // when share was set
+	began   time.Time     // the file
+	resumed time.Time     // the turn
+	owed    time.Duration // of rest
+}
+
+// begin is the beginning of a file. What the processors did before says nothing about now.
+func (p *pace) begin(now time.Time) {
+	p.share = max(p.share, leastShare)
+	p.looked, p.began, p.resumed, p.owed = now, now, now, 0
+}
+
+// due tells whether spare is to be asked for.
+func (p *pace) due(now time.Time) bool { return now.Sub(p.looked) >= paceEvery }
+
+// set takes how many processors had nothing to do since it was asked before, where the process may use them.
+func (p *pace) set(now time.Time, spare float64) {
+	p.looked = now
+	p.share = min(1, max(leastShare, p.share+spare-spareKept))
+}
+
+// rest tells how long to rest when a turn ends.
+func (p *pace) rest(now time.Time) time.Duration {
+	worked := now.Sub(p.resumed)
+	if now.Sub(p.began) >= slowestFile {
+		return 0
+	}
+	if p.owed += time.Duration(float64(worked) * (1/p.share - 1)); p.owed < shortestRest {
+		return 0
+	}
+	rest := p.owed
+	p.owed = 0
+	return rest
+}
+
+// keeper is what makes segments: its pace, and what lets it hurry.
+type keeper struct {
+	pace
+	spare func() float64 // processors that had nothing to do since the last call; nil: all the time of them is its own
+	done  <-chan struct{}
+	hurry atomic.Int32 // so many wait for it
+}
+
+// file is the beginning of one of some files that wait.
+func (k *keeper) file(waiting int) (turn func()) {
+	if k.spare == nil || waiting > maxBehind {
+		return runtime.Gosched
+	}
+	k.spare()
+	k.begin(time.Now())
+	return k.turn
+}
+
+// turn lets others go on, and rests.
+func (k *keeper) turn() {
+	now := time.Now()
+	if k.due(now) {
+		k.set(now, k.spare())
+	}
+	rest := k.rest(now)
+	if rest > 0 && k.hurry.Load() == 0 {
+		select {
+		case <-k.done:
+		case <-time.After(rest):
+		}
+	} else {
+		runtime.Gosched()
+	}
+	k.resumed = time.Now()
+}
