@@ -10,9 +10,7 @@ func (r *Reader) Scan(k *Chunk, begin, end int64, fits func(text []byte) bool) (
 	if _, err := k.spans(); err != nil {
 		return nil, err
 	}
-	if err := r.fetch(k, k.holding(begin), k.holding(end-1)); err != nil {
-		return nil, err
-	}
+	r.plan = k.between(r.plan[:0], begin, end)
 	var known []bool // of the dictionary: which fit
 	some := false
 	for number := k.holding(begin); number < len(k.pages) && k.pages[number].row < end; number++ {
@@ -95,17 +93,10 @@ func (r *Reader) Pick(k *Chunk, rows []int32, take func(i int, v Value)) error {
 	if first := rows[0]; first < 0 || int64(rows[len(rows)-1]) >= k.rows {
 		return errPage
 	}
-	if first, last, close := k.needed(rows); close {
-		if err := r.fetch(k, first, last); err != nil {
-			return err
-		}
-	}
+	r.plan = k.having(r.plan[:0], rows)
 	for begin := 0; begin < len(rows); {
 		number := k.holding(int64(rows[begin]))
-		end := begin
-		for end < len(rows) && int64(rows[end]) < k.end(number) {
-			end++
-		}
+		end := begin + k.rowsOf(number, rows[begin:])
 		p, err := r.turn(k, number, false)
 		if err != nil {
 			return err
@@ -121,22 +112,6 @@ func (r *Reader) Pick(k *Chunk, rows []int32, take func(i int, v Value)) error {
 		begin = end
 	}
 	return nil
-}
-
-// needed are the first and the last page that have some of rows, and whether little is between those that have.
-func (k *Chunk) needed(rows []int32) (first, last int, close bool) {
-	first, last = k.holding(int64(rows[0])), k.holding(int64(rows[len(rows)-1]))
-	between, at := int64(0), 0
-	for number := first; number <= last; number++ {
-		before := at
-		for at < len(rows) && int64(rows[at]) < k.end(number) {
-			at++
-		}
-		if at == before {
-			between += k.pages[number].octets
-		}
-	}
-	return first, last, between <= smallChunk
 }
 
 // pick gives the values of rows[begin:end], which are in the page.
