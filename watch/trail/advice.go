@@ -2,16 +2,10 @@
 
 package trail
 
-import (
-	"os"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // It may be that a file system knows no advice; then reading takes longer.
 
-func adviseRandom(f *os.File) { _ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_RANDOM) }
+func adviseRandom(fd int) { _ = unix.Fadvise(fd, 0, 0, unix.FADV_RANDOM) }
 
-func adviseSoon(f *os.File, at, octets int64) {
-	_ = unix.Fadvise(int(f.Fd()), at, octets, unix.FADV_WILLNEED)
-}
+func adviseSoon(fd int, at, octets int64) { _ = unix.Fadvise(fd, at, octets, unix.FADV_WILLNEED) }

@@ -163,8 +163,8 @@ type hourRows struct {
 }
 
 const (
-	// readers read hours side by side: a disk answers as many questions nearly as soon as one.
-	readers = 32
+	// readers read hours side by side: a disk answers sixteen questions nearly as soon as one.
+	readers = 16
 	// workers of them may have a processor at a time: those who answer queries wait for none longer than before.
 	workers = 4
 	// maxAhead bounds the rows that are found and wait for older ones to be taken (stops: a search for everything, whose hours side by side fill the memory).

@@ -71,7 +71,7 @@ func (p *piece) hits(s *search) (rows []int32, err error) {
 		case c == nil:
 			return nil, nil
 		case all:
-			rows, err = p.from.Scan(c, p.begin, p.end, t.fits)
+			rows, err = p.from.Scan(c, p.begin, p.end, t.exact, t.fits)
 		default:
 			p.from.Want(c, rows)
 			s.ask(p)

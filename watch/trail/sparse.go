@@ -11,6 +11,7 @@ import (
 type sparseFile struct {
 	s    *search
 	file *os.File
+	fd   int // of file; to ask for it is a question to the system each time
 	size int64
 }
 
@@ -26,8 +27,8 @@ func (s *search) open(path string) (f *sparseFile, err error) {
 			err = errors.Join(e, f.file.Close())
 			return
 		}
-		f.size = info.Size()
-		adviseRandom(f.file)
+		f.fd, f.size = int(f.file.Fd()), info.Size()
+		adviseRandom(f.fd)
 		column.Expect(f, f.size)
 	})
 	return f, err
@@ -42,4 +43,4 @@ func (f *sparseFile) ReadAt(b []byte, at int64) (n int, err error) {
 }
 
 // Foresee has the system read without waiting for it.
-func (f *sparseFile) Foresee(at, octets int64) { adviseSoon(f.file, at, octets) }
+func (f *sparseFile) Foresee(at, octets int64) { adviseSoon(f.fd, at, octets) }

@@ -2,8 +2,8 @@ package column
 
 import "bytes"
 
-// Scan gives the rows from begin to end whose column has a text that fits, rising. A text of the dictionary is looked at once.
-func (r *Reader) Scan(k *Chunk, begin, end int64, fits func(text []byte) bool) (rows []int32, err error) {
+// Scan gives the rows from begin to end whose column has a text that fits, rising. Where exact is not empty, nothing else fits. A text of the dictionary is looked at once.
+func (r *Reader) Scan(k *Chunk, begin, end int64, exact string, fits func(text []byte) bool) (rows []int32, err error) {
 	if begin >= end {
 		return nil, nil
 	}
@@ -19,11 +19,7 @@ func (r *Reader) Scan(k *Chunk, begin, end int64, fits func(text []byte) bool) (
 			return nil, err
 		}
 		if p.coded && known == nil {
-			known = make([]bool, r.dict.count)
-			for i := range known {
-				known[i] = fits(r.dict.text(int32(i)))
-				some = some || known[i]
-			}
+			known, some = r.dict.fitting(exact, fits)
 		}
 		if p.coded && !some {
 			continue // others may stand without the dictionary: a writer gives it up where it grows too large
@@ -33,6 +29,20 @@ func (r *Reader) Scan(k *Chunk, begin, end int64, fits func(text []byte) bool) (
 		}
 	}
 	return rows, nil
+}
+
+// fitting tells which texts of a dictionary fit, and whether one does.
+func (d *dictionary) fitting(exact string, fits func(text []byte) bool) (known []bool, some bool) {
+	known = make([]bool, d.count)
+	for i := range known {
+		text := d.text(int32(i))
+		if exact != "" && len(text) != len(exact) {
+			continue // most: it saves the call
+		}
+		known[i] = fits(text)
+		some = some || known[i]
+	}
+	return known, some
 }
 
 // scan looks at the values of a page.
