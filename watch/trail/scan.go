@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 
 	"anyu/watch/trail/column"
 )
@@ -24,12 +23,8 @@ type piece struct {
 }
 
 // pieces are the row groups of a segment, with the times that its footer tells.
-func (s *search) pieces(file *os.File, segment string, from *column.Reader) (list []piece, err error) {
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	f, err := from.Open(elsewhere{s, file}, info.Size())
+func (s *search) pieces(file *sparseFile, segment string, from *column.Reader) (list []piece, err error) {
+	f, err := from.Open(file, file.size)
 	if err != nil {
 		return nil, err
 	}
@@ -51,17 +46,6 @@ func (s *search) pieces(file *os.File, segment string, from *column.Reader) (lis
 	return list, nil
 }
 
-// elsewhere reads a file of a search: who waits for a disk leaves the processor to others.
-type elsewhere struct {
-	s    *search
-	file *os.File
-}
-
-func (e elsewhere) ReadAt(b []byte, at int64) (n int, err error) {
-	e.s.elsewhere(func() { n, err = e.file.ReadAt(b, at) })
-	return n, err
-}
-
 func le64(b []byte) (n uint64) {
 	for i := 7; i >= 0; i-- {
 		n = n<<8 | uint64(b[i])
@@ -74,15 +58,11 @@ func (p *piece) chunk(f *field) *column.Chunk { return p.group.Chunk(f.path(), f
 
 // hits gives the rows that fit the filter, rising.
 func (p *piece) hits(s *search) (rows []int32, err error) {
-	if p.last < s.from || p.first >= s.to || p.begin >= p.end {
+	if p.last < s.from || p.first >= s.to || p.begin >= p.end || s.absent(p) {
 		return nil, nil
 	}
-	for i := range s.tests {
-		if s.tests[i].absent(p) {
-			return nil, nil
-		}
-	}
 	s.scanned.Add(p.end - p.begin)
+	s.foresee(p)
 	all := true // so far
 	for i := range s.tests {
 		t := &s.tests[i]
@@ -91,8 +71,10 @@ func (p *piece) hits(s *search) (rows []int32, err error) {
 		case c == nil:
 			return nil, nil
 		case all:
-			rows, err = p.from.Scan(c, p.begin, p.end, t.fits)
+			rows, err = p.from.Scan(c, p.begin, p.end, t.exact, t.fits)
 		default:
+			p.from.Want(c, rows)
+			s.ask(p)
 			rows, err = p.some(c, rows, t.fits)
 		}
 		if err != nil {
@@ -109,15 +91,6 @@ func (p *piece) hits(s *search) (rows []int32, err error) {
 		}
 	}
 	return rows, nil
-}
-
-// absent tells, from the bloom filter, that a group has no row of the value.
-func (t *test) absent(p *piece) bool {
-	if t.exact == "" {
-		return false
-	}
-	c := p.chunk(t.field)
-	return c != nil && p.from.Lacks(c, t.exact)
 }
 
 // some gives those of rows whose column has a value that fits.

@@ -13,16 +13,25 @@ const maxBloom = 1 << 30
 // Parquet, Bloom Filter: there is one algorithm (split block), one hash (xxHash) and one compression (none), so that the header, which is shorter than a block, tells the
 // size only, and the footer has that too.
 func (r *Reader) Lacks(k *Chunk, text string) bool {
-	octets := k.bloomOctets &^ (bloom.BlockSize - 1)
-	if k.bloomAt <= 0 || octets <= 0 || octets > maxBloom {
+	at, hash, ok := k.bloomBlock(text)
+	if !ok {
 		return false
 	}
-	hash := xxhash.Sum64([]byte(text))
-	// The upper half of the hash, as a fraction, chooses the block.
-	at := k.bloomAt + k.bloomOctets - octets + bloom.BlockSize*int64(hash>>32*uint64(octets/bloom.BlockSize)>>32)
 	var block bloom.Block
 	if _, err := r.open.from.ReadAt(block.Bytes(), at); err != nil {
 		return false
 	}
-	return !block.Check(uint32(hash))
+	return !block.Check(hash)
+}
+
+// bloomBlock is where the block for a text is in the file, and what it is asked.
+func (k *Chunk) bloomBlock(text string) (at int64, lower uint32, ok bool) {
+	octets := k.bloomOctets &^ (bloom.BlockSize - 1)
+	if k.bloomAt <= 0 || octets <= 0 || octets > maxBloom {
+		return 0, 0, false
+	}
+	hash := xxhash.Sum64([]byte(text))
+	// The upper half of the hash, as a fraction, chooses the block.
+	at = k.bloomAt + k.bloomOctets - octets + bloom.BlockSize*int64(hash>>32*uint64(octets/bloom.BlockSize)>>32)
+	return at, uint32(hash), true
 }

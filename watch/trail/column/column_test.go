@@ -164,7 +164,7 @@ func scanned(t *testing.T, r *column.Reader, k *column.Chunk, c trail.Column, ro
 				}
 			}
 		}
-		got, err := r.Scan(k, begin, end, func(v []byte) bool { return string(v) == wanted })
+		got, err := r.Scan(k, begin, end, wanted, func(v []byte) bool { return string(v) == wanted })
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s %s: %d rows, want %d, %v", c.Name, wanted, len(got), len(want), err)
 		}
@@ -235,7 +235,7 @@ func everything(t testing.TB, file []byte) string {
 			if kinds[c.Type] != column.Text {
 				continue
 			}
-			if _, err := r.Scan(k, 0, int64(len(rows)), func(v []byte) bool { return len(v) == 7 }); err != nil {
+			if _, err := r.Scan(k, 0, int64(len(rows)), "", func(v []byte) bool { return len(v) == 7 }); err != nil {
 				return "error: " + err.Error()
 			}
 		}

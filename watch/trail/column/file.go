@@ -85,6 +85,7 @@ func (r *Reader) Open(from io.ReaderAt, size int64) (*File, error) {
 	r.Forget()
 	f := &r.open
 	*f = File{from: from, size: size, tail: f.tail, schema: f.schema, leaves: f.leaves, keys: f.keys[:0], Groups: f.Groups[:0]}
+	r.asked = append(r.asked, stretch{size - min(size, lastOctets), size}) // by Expect
 	if err := f.readTail(min(size, tailOctets)); err != nil {
 		return nil, err
 	}

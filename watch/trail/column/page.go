@@ -16,8 +16,8 @@ const (
 	maxDictionary = 256 << 20
 	// maxPageValues bounds the values of a page (stops: a run of 2^31 equal numbers in five octets).
 	maxPageValues = 4 << 20
-	// window is what is read of a file at least, for a system reads as much in any case. A column of smallChunk is read at once, and so are pages one behind the other that are
-	// all needed, up to maxFetch: a disk counts questions more than octets.
+	// window is what is read of a file at least, for a system reads as much in any case. A column of smallChunk is read at once, and so are pages with no more than that between
+	// them, up to maxFetch: a disk counts questions more than octets.
 	window     = 4 << 10
 	smallChunk = 32 << 10
 	maxFetch   = 512 << 10
@@ -31,7 +31,11 @@ const (
 type Reader struct {
 	zstd *zstd.Decoder
 
-	open  File
+	open   File
+	wanted []stretch // noted, not yet asked for
+	asked  []stretch // of the file
+	plan   []stretch // of the column that is read: what is read at once
+
 	at    int64
 	raw   []byte // octets of the file, from at on
 	plain []byte // the page after compression
@@ -54,6 +58,7 @@ func NewReader() (*Reader, error) {
 func (r *Reader) Forget() {
 	r.release()
 	r.raw, r.page, r.dict = r.raw[:0], r.page.empty(), dictionary{ends: r.dict.ends}
+	r.wanted, r.asked, r.plan = r.wanted[:0], r.asked[:0], r.plan[:0]
 	r.open.from = nil
 	if cap(r.words) > heavy {
 		r.words, r.dict.ends = nil, nil
@@ -139,7 +144,7 @@ func (h *head) data(c *cursor, id int64, kind byte) bool {
 
 var errPage = errors.New("a page that does not fit its column")
 
-// octets gives n octets of a file from at on; mostly they were fetched with others.
+// octets gives n octets of a file from at on; mostly they are read with others, as it was planned.
 func (r *Reader) octets(at, n int64) ([]byte, error) {
 	f := &r.open
 	if at >= r.at && at+n <= r.at+int64(len(r.raw)) {
@@ -148,31 +153,19 @@ func (r *Reader) octets(at, n int64) ([]byte, error) {
 	if at < 0 || n < 0 || at > f.size-n {
 		return nil, errPage
 	}
-	want := min(max(n, window), f.size-at)
-	r.at = at
-	r.raw = slices.Grow(r.raw[:0], int(want))[:want]
-	if _, err := f.from.ReadAt(r.raw, at); err != nil {
+	from, until := at, at+max(n, window)
+	for _, s := range r.plan {
+		if at >= s.from && at+n <= s.until && s.until-s.from <= max(maxFetch, n) {
+			from, until = s.from, s.until
+		}
+	}
+	until = min(until, f.size)
+	r.at, r.raw = from, slices.Grow(r.raw[:0], int(until-from))[:until-from]
+	if _, err := f.from.ReadAt(r.raw, from); err != nil {
 		r.raw = r.raw[:0]
 		return nil, err
 	}
-	return r.raw[:n], nil
-}
-
-// fetch reads pages of a column from first to last, and its dictionary, with one question, where that is not much.
-func (r *Reader) fetch(k *Chunk, first, last int) error {
-	end := k.pages[len(k.pages)-1]
-	from, until := k.pages[first].at, k.pages[last].at+k.pages[last].octets
-	if k.dictionary > 0 {
-		from = k.dictionary
-	}
-	if small := min(k.pages[0].at, from); end.at+end.octets-small <= smallChunk {
-		from, until = small, end.at+end.octets
-	}
-	if until-from > maxFetch || from >= until {
-		return nil
-	}
-	_, err := r.octets(from, until-from)
-	return err
+	return r.raw[at-from : at-from+n], nil
 }
 
 // unfold gives a page's octets after its header, as they are in the file, and the header.

@@ -2,17 +2,15 @@ package column
 
 import "bytes"
 
-// Scan gives the rows from begin to end whose column has a text that fits, rising. A text of the dictionary is looked at once.
-func (r *Reader) Scan(k *Chunk, begin, end int64, fits func(text []byte) bool) (rows []int32, err error) {
+// Scan gives the rows from begin to end whose column has a text that fits, rising. Where exact is not empty, nothing else fits. A text of the dictionary is looked at once.
+func (r *Reader) Scan(k *Chunk, begin, end int64, exact string, fits func(text []byte) bool) (rows []int32, err error) {
 	if begin >= end {
 		return nil, nil
 	}
 	if _, err := k.spans(); err != nil {
 		return nil, err
 	}
-	if err := r.fetch(k, k.holding(begin), k.holding(end-1)); err != nil {
-		return nil, err
-	}
+	r.plan = k.between(r.plan[:0], begin, end)
 	var known []bool // of the dictionary: which fit
 	some := false
 	for number := k.holding(begin); number < len(k.pages) && k.pages[number].row < end; number++ {
@@ -21,11 +19,7 @@ func (r *Reader) Scan(k *Chunk, begin, end int64, fits func(text []byte) bool) (
 			return nil, err
 		}
 		if p.coded && known == nil {
-			known = make([]bool, r.dict.count)
-			for i := range known {
-				known[i] = fits(r.dict.text(int32(i)))
-				some = some || known[i]
-			}
+			known, some = r.dict.fitting(exact, fits)
 		}
 		if p.coded && !some {
 			continue // others may stand without the dictionary: a writer gives it up where it grows too large
@@ -35,6 +29,20 @@ func (r *Reader) Scan(k *Chunk, begin, end int64, fits func(text []byte) bool) (
 		}
 	}
 	return rows, nil
+}
+
+// fitting tells which texts of a dictionary fit, and whether one does.
+func (d *dictionary) fitting(exact string, fits func(text []byte) bool) (known []bool, some bool) {
+	known = make([]bool, d.count)
+	for i := range known {
+		text := d.text(int32(i))
+		if exact != "" && len(text) != len(exact) {
+			continue // most: it saves the call
+		}
+		known[i] = fits(text)
+		some = some || known[i]
+	}
+	return known, some
 }
 
 // scan looks at the values of a page.
@@ -95,17 +103,10 @@ func (r *Reader) Pick(k *Chunk, rows []int32, take func(i int, v Value)) error {
 	if first := rows[0]; first < 0 || int64(rows[len(rows)-1]) >= k.rows {
 		return errPage
 	}
-	if first, last, close := k.needed(rows); close {
-		if err := r.fetch(k, first, last); err != nil {
-			return err
-		}
-	}
+	r.plan = k.having(r.plan[:0], rows)
 	for begin := 0; begin < len(rows); {
 		number := k.holding(int64(rows[begin]))
-		end := begin
-		for end < len(rows) && int64(rows[end]) < k.end(number) {
-			end++
-		}
+		end := begin + k.rowsOf(number, rows[begin:])
 		p, err := r.turn(k, number, false)
 		if err != nil {
 			return err
@@ -121,22 +122,6 @@ func (r *Reader) Pick(k *Chunk, rows []int32, take func(i int, v Value)) error {
 		begin = end
 	}
 	return nil
-}
-
-// needed are the first and the last page that have some of rows, and whether little is between those that have.
-func (k *Chunk) needed(rows []int32) (first, last int, close bool) {
-	first, last = k.holding(int64(rows[0])), k.holding(int64(rows[len(rows)-1]))
-	between, at := int64(0), 0
-	for number := first; number <= last; number++ {
-		before := at
-		for at < len(rows) && int64(rows[at]) < k.end(number) {
-			at++
-		}
-		if at == before {
-			between += k.pages[number].octets
-		}
-	}
-	return first, last, between <= smallChunk
 }
 
 // pick gives the values of rows[begin:end], which are in the page.

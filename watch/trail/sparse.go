@@ -1,0 +1,46 @@
+package trail
+
+import (
+	"errors"
+	"os"
+
+	"anyu/watch/trail/column"
+)
+
+// sparseFile is a segment of which little is read, here and there. Who waits for a disk leaves the processor to others.
+type sparseFile struct {
+	s    *search
+	file *os.File
+	fd   int // of file; to ask for it is a question to the system each time
+	size int64
+}
+
+// open opens a segment. What the system would read ahead by itself is in vain (of half a year 3.9 GB in place of 1.6, for one client).
+func (s *search) open(path string) (f *sparseFile, err error) {
+	s.elsewhere(func() {
+		f = &sparseFile{s: s}
+		if f.file, err = os.Open(path); err != nil {
+			return
+		}
+		info, e := f.file.Stat()
+		if e != nil {
+			err = errors.Join(e, f.file.Close())
+			return
+		}
+		f.fd, f.size = int(f.file.Fd()), info.Size()
+		adviseRandom(f.fd)
+		column.Expect(f, f.size)
+	})
+	return f, err
+}
+
+func (f *sparseFile) close() { f.file.Close() }
+
+// ReadAt reads.
+func (f *sparseFile) ReadAt(b []byte, at int64) (n int, err error) {
+	f.s.elsewhere(func() { n, err = f.file.ReadAt(b, at) })
+	return n, err
+}
+
+// Foresee has the system read without waiting for it.
+func (f *sparseFile) Foresee(at, octets int64) { adviseSoon(f.fd, at, octets) }
