@@ -3,7 +3,7 @@
 // A Query is an observation: one question and what became of it, whoever answered it. A Finding is what a
 // detector or a machine of ours concludes from observations. Rooms never import each other; they meet here.
 //
-// The package promises: a Query goes through a Ring without allocation and without waiting; what does not fit
+// The package promises: a Query goes through a Ring without waiting, and without allocation but for the blocks that it needs for the first time; what does not fit
 // is counted, never silently lost. It refuses to interpret: success, baselines and severity rules live in watch.
 // Limits today: Incident and Action are not written yet, they come with the room act.
 package event

@@ -110,6 +110,9 @@ func writeHour(dir string, t *traffic, begin time.Time, rows int) error {
 	if n := log.Dropped(); n > 0 {
 		return fmt.Errorf("%d rows were dropped", n)
 	}
+	if left, _ := filepath.Glob(filepath.Join(aside, "wal", "*.wal")); len(left) > 0 {
+		return fmt.Errorf("%d append-only files have not become segments", len(left))
+	}
 	hour := trail.HourDir(begin)
 	if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, hour)), 0o750); err != nil {
 		return err

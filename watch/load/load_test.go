@@ -1,6 +1,9 @@
 package load
 
 import (
+	"math"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -50,5 +53,34 @@ func TestSpare_isWhatIsLeft(t *testing.T) {
 	}
 	if left := s.Processors(time.Now()); left < 0 || left > 0.5 {
 		t.Errorf("%v of one processor are left to who uses it all", left)
+	}
+}
+
+func TestQuota_isTheLeastAboveTheProcess(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  float64
+	}{
+		{"none", map[string]string{"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/cpu.max": "max 100000\n"}, math.Inf(1)},
+		{"version 2", map[string]string{"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "50000 100000\n", "sys/fs/cgroup/a/b/cpu.max": "150000 100000\n"}, 0.5},
+		{"version 1", map[string]string{"proc/self/cgroup": "5:memory:/m\n4:cpu,cpuacct:/a\n", "sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us": "2500\n", "sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us": "5000\n",
+			"sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "-1\n", "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n"}, 0.5},
+		{"nonsense", map[string]string{"proc/self/cgroup": "x\n0:/a\n0::/../../a\n", "sys/fs/cgroup/a/cpu.max": "5\n"}, math.Inf(1)},
+		{"unreadable", nil, math.Inf(1)},
+	} {
+		root := t.TempDir()
+		for name, text := range c.files {
+			path := filepath.Join(root, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := quota(root); got != c.want {
+			t.Errorf("%s: %v CPUs, want %v", c.name, got, c.want)
+		}
 	}
 }

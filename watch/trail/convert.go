@@ -34,6 +34,7 @@ func (t *Trail) convert(path string, turn func()) error {
 	if err := t.witness(&out); err != nil {
 		return err
 	}
+	defer t.forgetLog(path)
 	if !cut {
 		return os.Remove(path)
 	}
@@ -42,6 +43,13 @@ func (t *Trail) convert(path string, turn func()) error {
 	t.report("log-cut", event.Info, false, event.Fact{Name: "file", Value: aside},
 		event.Fact{Name: "octets-kept", Value: fmt.Sprint(good)}, event.Fact{Name: "octets-cut", Value: fmt.Sprint(len(text) - good)})
 	return os.Rename(path, aside)
+}
+
+// forgetLog is told when an append-only file has become segments.
+func (t *Trail) forgetLog(path string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.waiting, path)
 }
 
 // readOutside reads a file into memory that the garbage collector does not count: for it, a file of maxLog would be a reason to let the heap grow to twice that.
@@ -130,7 +138,7 @@ func (s *segments) hour(text []byte, places []place, words *translator) error {
 	}
 	var q packed
 	for some := range slices.Chunk(places, turnRows) {
-		fetch(text, some)
+		s.fetch(text, some)
 		for _, p := range some {
 			if _, ok := words.next(&q, text[p.at:]); !ok {
 				return fmt.Errorf("row at %d: %w", p.at, errCut)
@@ -148,17 +156,12 @@ func (s *segments) hour(text []byte, places []place, words *translator) error {
 }
 
 // fetch brings rows into the processor's cache that lie anywhere in the file: many are fetched at a time, where each row read on its own would wait for the memory.
-func fetch(text []byte, places []place) {
+func (s *segments) fetch(text []byte, places []place) {
 	const line, lines = 64, 3
-	var sum byte
 	for _, p := range places {
 		row := text[p.at:min(p.at+line*lines, int64(len(text)))]
 		for i := 0; i < len(row); i += line {
-			sum += row[i]
+			s.fetched += row[i]
 		}
 	}
-	fetched = sum
 }
-
-// fetched keeps the compiler from leaving out what is only read. One goroutine makes segments.
-var fetched byte

@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -100,3 +101,84 @@ func question(n, client uint64, r *rand.Rand) *event.Query {
 		Transport: event.UDP, From: event.FromCompiled, Name: name, Reply: reply,
 	}
 }
+
+// Files that wait for their segments are read from the newest rows on, and where time runs out what was found is given, with the time down to which it is all.
+func TestRows_ofFilesThatWait(t *testing.T) {
+	l, err := Open(Options{Dir: t.TempDir(), Node: "n1", Names: event.NewNames(), Findings: unheard{}, SegmentRows: 10_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.keeping.Lock() // no segments
+	const rows = 100_000
+	begin, r := time.Now().Add(-time.Minute).Truncate(time.Microsecond), rand.New(rand.NewPCG(1, 2))
+	for i := range rows {
+		q := question(uint64(i), 1, r)
+		q.Time = begin.Add(time.Duration(i) * time.Microsecond).UnixNano()
+		l.Observe(q)
+		l.Flush()
+		for l.Pending() > 20 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for end := time.Now().Add(20 * time.Second); l.Kept() < rows && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+		l.Flush() // what is left, once the writer has nothing else
+	}
+	if paths, err := l.sealed(); err != nil || len(paths) < 8 {
+		t.Fatal(paths, err)
+	}
+	at := func(i int) time.Time { return begin.Add(time.Duration(i) * time.Microsecond) }
+	found, err := l.Rows(context.Background(), Filter{Limit: 10})
+	if err != nil || len(found.Rows) != 10 || !found.Rows[9].At().Equal(at(rows-10)) || found.Scanned > rows/10 {
+		t.Errorf("the newest: %d rows since %v, %d looked at, %v", len(found.Rows), found.Since, found.Scanned, err)
+	}
+	found, err = l.Rows(context.Background(), Filter{From: at(20_000), To: at(20_010), Limit: 100})
+	if err != nil || len(found.Rows) != 10 || found.Scanned > rows/10 {
+		t.Errorf("in the middle: %d rows, %d looked at, %v", len(found.Rows), found.Scanned, err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	seen := 0
+	s := newSearch(ctx, Filter{Limit: rows})
+	logs, _, err := l.openLogs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range stretches(s, logs)[:3] { // so many are read before time runs out
+		if err := p.each(s, func(*Row) error { seen++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeLogs(logs)
+	s = newSearch(ctx, Filter{Limit: rows})
+	s.ctx = &runsOut{Context: ctx, stop: stop, calls: seen/1024 + 1}
+	found, err = l.stream(s, func(r *Row) error { found.Rows = append(found.Rows, *r); return nil })
+	if err != nil || found.Complete || !found.Since.After(at(0)) || !found.Since.Before(at(rows)) {
+		t.Errorf("when time ran out: complete %v, since %v, %v", found.Complete, found.Since, err)
+	}
+	l.keeping.Unlock()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	if _, err := l.Each(context.Background(), Filter{}, func(*Row) error { count++; return nil }); err != nil || count != rows {
+		t.Errorf("%d rows in segments, %v", count, err)
+	}
+}
+
+// runsOut ends when it was asked so many times.
+type runsOut struct {
+	context.Context
+	stop  func()
+	calls int
+}
+
+func (c *runsOut) Err() error {
+	if c.calls--; c.calls < 0 {
+		c.stop()
+	}
+	return c.Context.Err()
+}
+
+type unheard struct{}
+
+func (unheard) Report(event.Finding) {}

@@ -109,13 +109,15 @@ func (t *Trail) newestFirst(s *search, f func(*Row) error) error {
 	if err != nil {
 		return err
 	}
-	var waiting []*Row // of append-only files; their hours come
-	for _, l := range logs {
-		if err := l.newest(s, &waiting); err != nil {
-			return err
+	waiting, err := newestLogged(s, logs) // their hours come
+	if err != nil {
+		for _, r := range waiting {
+			if err := f(r); err != nil {
+				return err
+			}
 		}
+		return err
 	}
-	slices.SortStableFunc(waiting, later)
 	hours, err := t.hours(s)
 	if err != nil {
 		return err
@@ -237,10 +239,8 @@ func (t *Trail) each(s *search, f func(*Row) error) error {
 	if err != nil {
 		return err
 	}
-	for _, l := range logs {
-		if err := l.each(s, func(region) bool { return false }, f); err != nil {
-			return err
-		}
+	if err := eachLogged(s, logs, f); err != nil {
+		return err
 	}
 	hours, err := t.hours(s)
 	if err != nil {

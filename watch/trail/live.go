@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,28 +15,32 @@ import (
 // openedLog is an append-only file and how to read it.
 type openedLog struct {
 	file    *os.File
-	regions []region    // of the file being written
+	regions []region    // of a file that this process wrote
 	words   *translator // for it
+}
+
+// sealedLog is what is known of a file that waits to become segments.
+type sealedLog struct {
+	regions []region
+	key     string
 }
 
 // openLogs opens the append-only files, newest first, and tells their ids: segments of the same rows are to be left out. An open file
 // stays readable when the keeper removes it.
 func (t *Trail) openLogs() (logs []openedLog, ids []string, err error) {
 	t.mu.Lock()
-	var live openedLog
-	livePath := ""
+	known, livePath := maps.Clone(t.waiting), ""
 	if t.live != nil {
 		livePath = t.live.path
-		live = openedLog{regions: slices.Clone(t.live.regions), words: newTranslator(t.opts.Names.Name, t.opts.Source)}
-		live.words.without, live.words.key = leaveOut(t.opts.Without), t.live.key
-		live.file, err = os.Open(livePath)
+		var live openedLog
+		live, err = t.openLog(livePath, &sealedLog{slices.Clone(t.live.regions), t.live.key})
+		if err == nil {
+			logs, ids = append(logs, live), append(ids, strings.TrimSuffix(filepath.Base(livePath), walExt))
+		}
 	}
 	t.mu.Unlock()
 	if err != nil {
 		return nil, nil, err
-	}
-	if live.file != nil {
-		logs, ids = append(logs, live), append(ids, strings.TrimSuffix(filepath.Base(livePath), walExt))
 	}
 	paths, err := filepath.Glob(filepath.Join(t.opts.Dir, walDir, "*"+walExt))
 	if err != nil {
@@ -45,16 +51,25 @@ func (t *Trail) openLogs() (logs []openedLog, ids []string, err error) {
 		if path == livePath {
 			continue
 		}
-		file, err := os.Open(path)
+		log, err := t.openLog(path, known[path])
 		if errors.Is(err, os.ErrNotExist) {
 			continue // it has just become segments
 		}
 		if err != nil {
 			return logs, ids, err
 		}
-		logs, ids = append(logs, openedLog{file: file}), append(ids, strings.TrimSuffix(filepath.Base(path), walExt))
+		logs, ids = append(logs, log), append(ids, strings.TrimSuffix(filepath.Base(path), walExt))
 	}
 	return logs, ids, nil
+}
+
+func (t *Trail) openLog(path string, known *sealedLog) (l openedLog, err error) {
+	if l.file, err = os.Open(path); err != nil || known == nil {
+		return l, err
+	}
+	l.regions, l.words = known.regions, newTranslator(t.opts.Names.Name, t.opts.Source)
+	l.words.without, l.words.key = leaveOut(t.opts.Without), known.key
+	return l, nil
 }
 
 func closeLogs(logs []openedLog) {
@@ -63,9 +78,68 @@ func closeLogs(logs []openedLog) {
 	}
 }
 
-// each gives the rows of the file that fit; of the file being written the newest regions first, until enough.
-func (l *openedLog) each(s *search, enough func(region) bool, f func(*Row) error) error {
-	return l.read(s, enough, func(r Row) error {
+// stretch is a part of an append-only file that is read in one go, with the times of its rows.
+type stretch struct {
+	log *openedLog
+	region
+}
+
+// stretches are those of files that may have rows of the search, the newest first. Of a file that another process wrote nothing is known: it is one stretch.
+func stretches(s *search, logs []openedLog) (list []stretch) {
+	for i := range logs {
+		l := &logs[i]
+		if l.words == nil {
+			list = append(list, stretch{l, region{first: math.MinInt64, last: math.MaxInt64}})
+		}
+		for _, r := range l.regions {
+			if r.last >= s.from && r.first < s.to {
+				list = append(list, stretch{l, r})
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b stretch) int { return cmp.Compare(b.last, a.last) })
+	return list
+}
+
+// eachLogged gives the rows of append-only files that fit.
+func eachLogged(s *search, logs []openedLog, f func(*Row) error) error {
+	for _, p := range stretches(s, logs) {
+		if err := p.each(s, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newestLogged collects the newest rows of append-only files that fit. Where time runs out, it has all from s.reached on.
+func newestLogged(s *search, logs []openedLog) (rows []*Row, err error) {
+	for _, p := range stretches(s, logs) {
+		rows = s.shrink(rows)
+		if len(rows) > s.limit && rows[s.limit].Time > p.last {
+			break
+		}
+		err = p.each(s, func(r *Row) error {
+			if rows = append(rows, r); len(rows) > 4*s.limit+1000 {
+				rows = s.shrink(rows)
+			}
+			return nil
+		})
+		if err != nil && s.ctx.Err() != nil && p.last < math.MaxInt64 {
+			s.reached = p.last + 1 // what was not read is older
+			rows = slices.DeleteFunc(rows, func(r *Row) bool { return r.Time < s.reached })
+		} else if err != nil {
+			rows = nil
+		}
+		if err != nil {
+			break
+		}
+	}
+	return s.shrink(rows), err
+}
+
+// each gives the rows that fit.
+func (p *stretch) each(s *search, f func(*Row) error) error {
+	return p.read(s, func(r Row) error {
 		if s.scanned.Add(1)%1024 == 0 && s.ctx.Err() != nil {
 			return s.ctx.Err()
 		}
@@ -76,49 +150,21 @@ func (l *openedLog) each(s *search, enough func(region) bool, f func(*Row) error
 	})
 }
 
-// newest collects the newest rows of the file that fit, besides those of other files.
-func (l *openedLog) newest(s *search, rows *[]*Row) error {
-	enough := func(r region) bool {
-		*rows = s.shrink(*rows)
-		return len(*rows) > s.limit && (*rows)[s.limit].Time > r.last
-	}
-	err := l.each(s, enough, func(r *Row) error {
-		if *rows = append(*rows, r); len(*rows) > 4*s.limit+1000 {
-			*rows = s.shrink(*rows)
-		}
-		return nil
-	})
-	*rows = s.shrink(*rows)
-	return err
-}
-
-// read gives the rows of the file.
-func (l *openedLog) read(s *search, enough func(region) bool, see func(Row) error) error {
-	if l.words == nil {
-		_, err := readLog(l.file, s.hidden, see)
+func (p *stretch) read(s *search, see func(Row) error) error {
+	words := p.log.words
+	if words == nil {
+		_, err := readLog(p.log.file, s.hidden, see)
 		if errors.Is(err, errCut) {
 			return nil
 		}
 		return err
 	}
-	l.words.without |= s.hidden
-	slices.SortFunc(l.regions, func(a, b region) int { return cmp.Compare(b.last, a.last) })
-	for _, r := range l.regions {
-		if r.last < s.from || r.first >= s.to {
-			continue
+	words.without |= s.hidden
+	_, err := readFrames(io.NewSectionReader(p.log.file, p.offset, p.end-p.offset), func(kind byte, payload []byte) error {
+		if kind == frameRows {
+			return words.rows(payload, see)
 		}
-		if enough(r) {
-			break // of this file; others may have newer rows
-		}
-		_, err := readFrames(io.NewSectionReader(l.file, r.offset, r.end-r.offset), func(kind byte, payload []byte) error {
-			if kind == frameRows {
-				return l.words.rows(payload, see)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
+	return err
 }

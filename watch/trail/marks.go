@@ -15,7 +15,7 @@ type marks []byte
 
 const (
 	marksKey = "anyu.names"
-	markRows = 2048
+	markRows = 512
 )
 
 // note takes the next row.

@@ -13,15 +13,17 @@ const (
 	leastShare = 0.1
 	// spareKept is how much of a processor stays idle while segments are made: who answers must not find all taken.
 	spareKept = 0.1
-	// paceEvery is how often the share is set anew. /proc counts in hundredths of a second.
+	// paceEvery is how often the share is set anew, for /proc counts in hundredths of a second, and how long a rest is at most: who waits for the end of one waits as long.
 	paceEvery = 250 * time.Millisecond
 	// shortestRest is worth sleeping for; less is owed until it is as much.
 	shortestRest = 2 * time.Millisecond
-	// slowestFile is for how long one file may take its time (bounds: how long the disk is not looked at, and how long an erasure waits).
-	slowestFile = 30 * time.Second
-	// maxBehind is how many files wait before their segments are made at full speed, some six minutes of a core that does nothing but answer
-	// (bounds: the disk that append-only files take, ten times their segments', and searches, which read them row by row).
-	maxBehind = 32
+	// longestTurn is the work that a turn may be: what took longer waited, for the disk or a processor.
+	longestTurn = 20 * time.Millisecond
+	// slowestFile is for how long one file may take its time (bounds: how long the disk is not looked at).
+	slowestFile = 15 * time.Second
+	// maxBehind is how many files wait before their segments are made at full speed, some forty seconds of a core that does nothing but answer
+	// (bounds: the disk that append-only files take, eight times their segments', and searches, which read them row by row).
+	maxBehind = 8
 )
 
 // pace is how fast segments are made. It keeps no clock.
@@ -30,13 +32,12 @@ type pace struct {
 	looked  time.Time     // when share was set
 	began   time.Time     // the file
 	resumed time.Time     // the turn
-	owed    time.Duration // of rest
+	owed    time.Duration // of rest; negative: more was had
 }
 
 // begin is the beginning of a file. What the processors did before says nothing about now.
 func (p *pace) begin(now time.Time) {
-	p.share = max(p.share, leastShare)
-	p.looked, p.began, p.resumed, p.owed = now, now, now, 0
+	*p = pace{share: leastShare, looked: now, began: now, resumed: now}
 }
 
 // due tells whether spare is to be asked for.
@@ -50,16 +51,21 @@ func (p *pace) set(now time.Time, spare float64) {
 
 // rest tells how long to rest when a turn ends.
 func (p *pace) rest(now time.Time) time.Duration {
-	worked := now.Sub(p.resumed)
-	if now.Sub(p.began) >= slowestFile {
+	left := slowestFile - now.Sub(p.began)
+	if left <= 0 {
 		return 0
 	}
+	worked := min(now.Sub(p.resumed), longestTurn)
 	if p.owed += time.Duration(float64(worked) * (1/p.share - 1)); p.owed < shortestRest {
 		return 0
 	}
-	rest := p.owed
-	p.owed = 0
-	return rest
+	return min(p.owed, paceEvery, left)
+}
+
+// resume is when the next turn begins. That others had the processor meanwhile is rest, too.
+func (p *pace) resume(ended, now time.Time) {
+	p.owed = max(p.owed-now.Sub(ended), -paceEvery)
+	p.resumed = now
 }
 
 // keeper is what makes segments: its pace, and what lets it hurry.
@@ -70,9 +76,9 @@ type keeper struct {
 	hurry atomic.Int32 // so many wait for it
 }
 
-// file is the beginning of one of some files that wait.
-func (k *keeper) file(waiting int) (turn func()) {
-	if k.spare == nil || waiting > maxBehind {
+// file is the beginning of one of some files that wait; tight is where segments make room on a full disk.
+func (k *keeper) file(waiting int, tight bool) (turn func()) {
+	if k.spare == nil || waiting > maxBehind || tight {
 		return runtime.Gosched
 	}
 	k.spare()
@@ -95,5 +101,5 @@ func (k *keeper) turn() {
 	} else {
 		runtime.Gosched()
 	}
-	k.resumed = time.Now()
+	k.resume(now, time.Now())
 }

@@ -60,6 +60,7 @@ func (t *Trail) guard(now time.Time) {
 		return
 	}
 	reserve := t.opts.reserve(disk)
+	t.tight = disk.Free < reserve+reserve/4
 	switch {
 	case disk.Free < reserve:
 		disk.Free += t.makeRoom(now, reserve-disk.Free)

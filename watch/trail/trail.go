@@ -49,7 +49,7 @@ type Options struct {
 	Witness     Witness                               // nil: nobody is told of segments
 	Spare       func() float64                        // how many processors had nothing to do since the last call; nil: segments are made as fast as can be
 	Holds       func(path string) bool                // tells that a segment (relative, with slashes) must not be deleted yet; nil: none
-	SealEvery   time.Duration                         // how long rows stay in an append-only file at most; 0 is until the hour is over
+	SealEvery   time.Duration                         // how long rows stay in the append-only file being written at most; 0 is until the hour is over
 	Logger      *slog.Logger
 }
 
@@ -93,6 +93,7 @@ type Trail struct {
 	rows     atomic.Uint64 // synced
 	crowded  bool          // a finding about log.space is open; of the keeping goroutine, as are the next ones
 	short    bool          // the same, about the disk
+	tight    bool          // the disk has little room: segments take less of it than append-only files
 	unnoted  bool          // that the log is sampled is not on disk yet
 	sampling bool          // a finding about sampling is open
 	wake     chan struct{} // there are append-only files to make segments of
@@ -102,8 +103,9 @@ type Trail struct {
 	keeper   keeper
 	wg       sync.WaitGroup
 
-	mu   sync.Mutex // the append-only file being written, for readers
-	live *appendLog
+	mu      sync.Mutex // append-only files, for readers: the one being written, and those of this process that wait
+	live    *appendLog
+	waiting map[string]*sealedLog // by path
 }
 
 type slab struct {
@@ -121,6 +123,7 @@ func Open(opts Options) (*Trail, error) {
 	t := &Trail{
 		opts: opts, keeps: leaveOut(opts.Without).packing(), queue: make(chan *slab, maxSlabs), free: make(chan *slab, maxSlabs),
 		wake: make(chan struct{}, 1), done: make(chan struct{}), seals: make(chan chan struct{}), sampler: newSampler(&opts),
+		waiting: map[string]*sealedLog{},
 	}
 	if !opts.Off {
 		now := time.Now()
@@ -254,15 +257,15 @@ func (t *Trail) Off() bool { return t.opts.Off }
 // closeTime is how long Close makes segments of files that wait. What is left becomes segments after the next Open.
 const closeTime = 10 * time.Second
 
-// Close writes what was observed, makes the last segment and ends. The observing goroutine must have stopped.
+// Close writes what was observed, makes segments of what waits, where time allows, and ends. The observing goroutine must have stopped.
 func (t *Trail) Close() error {
 	t.hand()
 	close(t.queue)
 	close(t.done)
+	until := time.Now().Add(closeTime)
 	t.wg.Wait()
 	t.keeping.Lock()
 	defer t.keeping.Unlock()
-	until := time.Now().Add(closeTime)
 	if err := t.convertAll(func() bool { return time.Now().After(until) }); err != nil {
 		return err
 	}

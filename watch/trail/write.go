@@ -148,6 +148,7 @@ func (w *writer) fail(err error, now time.Time) {
 func (w *writer) hide() {
 	w.t.mu.Lock()
 	defer w.t.mu.Unlock()
+	w.t.waiting[w.log.path] = &sealedLog{w.log.regions, w.log.key}
 	w.log, w.t.live = nil, nil
 }
 
