@@ -182,3 +182,22 @@ func (c *runsOut) Err() error {
 type unheard struct{}
 
 func (unheard) Report(event.Finding) {}
+
+func TestHeadOf_saysWhatNextDoes(t *testing.T) {
+	keeps, r := leaveOut(nil).packing(), rand.New(rand.NewPCG(1, 2))
+	for i := range 200 {
+		q := question(uint64(i), 1, r)
+		q.Time, q.Zone, q.Source, q.Has = int64(r.Uint64()>>1), r.Uint32(), uint16(r.Uint32()), q.Has^event.Known(r.Uint32())
+		b := keeps.pack(nil, q, int64(1+i%2))
+		b = append(b, b...)
+		var p packed
+		rest, ok := p.next(b)
+		h, n := headOf(b)
+		if !ok || n != len(b)-len(rest) || h.has != p.Has || h.zone != p.Zone || h.time != p.Time || h.source != p.Source {
+			t.Fatalf("%+v and %d octets, want %+v and %d", h, n, p.Query, len(b)-len(rest))
+		}
+		if _, n := headOf(b[:n-1]); n != 0 {
+			t.Fatal("a row that is cut off")
+		}
+	}
+}

@@ -10,20 +10,20 @@ import (
 // wants, and slowly where there is none, until files wait that are too many.
 const (
 	// leastShare is what making segments takes of a processor at least.
-	leastShare = 0.1
+	leastShare = 0.05
 	// spareKept is how much of a processor stays idle while segments are made: who answers must not find all taken.
 	spareKept = 0.1
 	// paceEvery is how often the share is set anew, for /proc counts in hundredths of a second, and how long a rest is at most: who waits for the end of one waits as long.
 	paceEvery = 250 * time.Millisecond
 	// shortestRest is worth sleeping for; less is owed until it is as much.
 	shortestRest = 2 * time.Millisecond
-	// longestTurn is the work that a turn may be: what took longer waited, for the disk or a processor.
-	longestTurn = 20 * time.Millisecond
-	// slowestFile is for how long one file may take its time (bounds: how long the disk is not looked at).
-	slowestFile = 15 * time.Second
-	// maxBehind is how many files wait before their segments are made at full speed, some forty seconds of a core that does nothing but answer
+	// longestTurn is the work that a turn may be, the end of a row group: what took longer waited, for the disk or a processor.
+	longestTurn = 200 * time.Millisecond
+	// slowestFile is for how long one file may take its time: a million rows at leastShare.
+	slowestFile = time.Minute
+	// maxBehind is how many files wait before their segments are made at full speed, a minute and a half of a core that does nothing but answer
 	// (bounds: the disk that append-only files take, eight times their segments', and searches, which read them row by row).
-	maxBehind = 8
+	maxBehind = 16
 )
 
 // pace is how fast segments are made. It keeps no clock.
@@ -46,6 +46,9 @@ func (p *pace) due(now time.Time) bool { return now.Sub(p.looked) >= paceEvery }
 // set takes how many processors had nothing to do since it was asked before, where the process may use them.
 func (p *pace) set(now time.Time, spare float64) {
 	p.looked = now
+	if spare < spareKept/2 {
+		p.share /= 4 // others want all of it: at once
+	}
 	p.share = min(1, max(leastShare, p.share+spare-spareKept))
 }
 
@@ -73,6 +76,7 @@ type keeper struct {
 	pace
 	spare func() float64 // processors that had nothing to do since the last call; nil: all the time of them is its own
 	done  <-chan struct{}
+	tend  func()       // does what is due meanwhile
 	hurry atomic.Int32 // so many wait for it
 }
 
@@ -91,6 +95,7 @@ func (k *keeper) turn() {
 	now := time.Now()
 	if k.due(now) {
 		k.set(now, k.spare())
+		k.tend()
 	}
 	rest := k.rest(now)
 	if rest > 0 && k.hurry.Load() == 0 {

@@ -139,6 +139,27 @@ func (q *packed) next(b []byte) (rest []byte, ok bool) {
 	return b[name+int(reply):], true
 }
 
+// packedHead is what the writer has to know of a packed row.
+type packedHead struct {
+	has    event.Known
+	zone   uint32
+	time   int64 // ns
+	source uint16
+}
+
+// headOf reads the head of the first row of b, and its length; 0 at the end or where b is no row.
+func headOf(b []byte) (h packedHead, length int) {
+	if len(b) < rowFixed {
+		return h, 0
+	}
+	le := binary.LittleEndian
+	h = packedHead{event.Known(le.Uint32(b)), le.Uint32(b[4:]), int64(le.Uint64(b[8:])), le.Uint16(b[24:])}
+	if length = rowFixed + partsLength(h.has) + int(b[57]) + int(le.Uint16(b[50:])); length > len(b) {
+		return h, 0
+	}
+	return h, length
+}
+
 func partsLength(has event.Known) (n int) {
 	for _, p := range [...]struct {
 		bit    event.Known

@@ -54,14 +54,23 @@ func (t *Trail) keep() {
 	troubled := false
 	t.clean(time.Now())
 	t.look(time.Now())
+	t.keeper.tend = func() {
+		select {
+		case now := <-look.C:
+			t.guard(now)
+		case now := <-clean.C:
+			t.retain(now)
+		default:
+		}
+	}
 	for {
 		select {
 		case <-t.done:
 			return
 		default:
 		}
-		t.tend(clean.C, look.C) // also while files wait: they may be many
 		t.keeping.Lock()
+		t.keeper.tend() // also while files wait, which may be many
 		more, err := t.convertNext()
 		t.keeping.Unlock()
 		if err != nil && !troubled {
@@ -83,20 +92,6 @@ func (t *Trail) keep() {
 		case now := <-look.C:
 			t.look(now)
 		}
-	}
-}
-
-// tend does what is due, without waiting.
-func (t *Trail) tend(clean, look <-chan time.Time) {
-	select {
-	case now := <-clean:
-		t.clean(now)
-	default:
-	}
-	select {
-	case now := <-look:
-		t.look(now)
-	default:
 	}
 }
 

@@ -87,21 +87,25 @@ func createLog(opts *Options, now time.Time, key string) (*appendLog, error) {
 
 // append writes a slab of rows, after explanations of the numbers it uses first, in one write, and tells where they are.
 func (l *appendLog) append(s *slab, opts *Options) (region, error) {
-	var q packed
 	reg := region{first: 1<<63 - 1, last: -1 << 63}
-	for rest, ok := q.next(s.buf); ok; rest, ok = q.next(rest) {
-		if q.Has&event.HasZone != 0 && !l.zones[q.Zone] {
-			l.zones[q.Zone] = true
-			l.frame(frameZone, binary.LittleEndian.AppendUint32(nil, q.Zone), []byte(opts.Names.Name(q.Zone)))
+	for rest := s.buf; ; {
+		q, n := headOf(rest)
+		if n == 0 {
+			break
 		}
-		if !l.sources[q.Source] {
-			l.sources[q.Source] = true
-			name, node := opts.Source(q.Source)
+		rest = rest[n:]
+		if q.has&event.HasZone != 0 && !l.zones[q.zone] {
+			l.zones[q.zone] = true
+			l.frame(frameZone, binary.LittleEndian.AppendUint32(nil, q.zone), []byte(opts.Names.Name(q.zone)))
+		}
+		if !l.sources[q.source] {
+			l.sources[q.source] = true
+			name, node := opts.Source(q.source)
 			name = name[:min(len(name), 255)]
-			head := append(binary.LittleEndian.AppendUint16(nil, q.Source), byte(len(name)))
+			head := append(binary.LittleEndian.AppendUint16(nil, q.source), byte(len(name)))
 			l.frame(frameSource, head, []byte(name), []byte(node))
 		}
-		reg.first, reg.last = min(reg.first, q.Time/1000), max(reg.last, q.Time/1000)
+		reg.first, reg.last = min(reg.first, q.time/1000), max(reg.last, q.time/1000)
 	}
 	l.frame(frameRows, s.buf)
 	if _, err := l.file.Write(l.buf); err != nil {
