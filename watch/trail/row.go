@@ -38,9 +38,9 @@ type Row struct {
 	UpstreamOver string   `parquet:"upstream_transport,optional,dict" json:"upstream_transport,omitempty"`
 	Asked        *int32   `parquet:"asked,optional,dict" json:"asked,omitempty"`
 	AskedTime    *int64   `parquet:"asked_us,optional" json:"asked_us,omitempty"`
-	Answers      []string `parquet:"answers,list,optional" json:"answers,omitempty"`                   // "OWNER TYPE RDATA", see docs/formats/log.md
-	AnswerTTL    *int32   `parquet:"answer_ttl,optional" json:"answer_ttl,omitempty"`                  // the smallest
-	LeftOut      *int32   `parquet:"answers_left_out,optional,dict" json:"answers_left_out,omitempty"` // records of the answer section that Answers has not
+	Answers      []string `parquet:"answers,list,optional" parquet-element:",dict" json:"answers,omitempty"` // "OWNER TYPE RDATA", see docs/formats/log.md
+	AnswerTTL    *int32   `parquet:"answer_ttl,optional" json:"answer_ttl,omitempty"`                        // the smallest
+	LeftOut      *int32   `parquet:"answers_left_out,optional,dict" json:"answers_left_out,omitempty"`       // records of the answer section that Answers has not
 	AnswerIPs    []string `parquet:"answer_ips,list,optional" parquet-element:",dict" json:"answer_ips,omitempty"`
 
 	// Since schema 3.

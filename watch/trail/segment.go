@@ -27,12 +27,11 @@ const (
 	nameColumn, clientColumn = "qname", "client"
 	answerColumn, timeColumn = "answer_ips", "time"
 	bloomBits                = 10
-	// nameBits are for each row, for names are no dictionary, nor are the texts of answers: rows of one name follow each other and were told the same, zstd makes less of that
-	// than a dictionary takes, and who reads a few rows needs a page and no dictionary. A name has some three rows in a small group and more in a large one; with none twice, one
-	// group in ten is read in vain.
+	// nameBits are for each row, for names are no dictionary: rows of one name follow each other, and zstd makes less of that than a dictionary takes. A name has some three
+	// rows in a small group and more in a large one; with none twice, one group in ten is read in vain.
 	nameBits = 5
-	// pageSize is the unit that is read for a few rows, before compression. With 64 KiB segments are 2 % smaller.
-	pageSize = 32 << 10
+	// pageSize is the unit that is read for a few rows, before compression. With 32 KiB, and answers that are no dictionary, segments are 4 % larger and searches no faster.
+	pageSize = 64 << 10
 
 	schemaVersion = "3" // of Row, for readers; 1 had the columns up to Zone, 2 those up to AnswerIPs
 )
