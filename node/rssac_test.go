@@ -57,6 +57,7 @@ func TestRSSAC_countsWhatTheNodeIsAsked(t *testing.T) {
 	counted := day().Queries
 	n.stop()
 	n = startIn(t, dir, fmt.Sprintf("127.0.0.1:%d", port.Free(t)), conf)
+	eventually(t, "the control socket", func() bool { _, err := node.Control(n.data, "rssac002"); return err == nil }) // it answers queries a moment before
 	if again := day(); again.Queries < counted || again.Unique["ipv4"] != 1 || again.Missing == 0 && time.Now().UTC().Sub(time.Now().UTC().Truncate(24*time.Hour)) > time.Minute {
 		t.Errorf("after a restart %+v, before %d queries", again, counted)
 	}
