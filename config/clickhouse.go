@@ -33,7 +33,7 @@ type ClickHouse struct {
 	// Batch is the number of rows sent at a time, 1000 to 1000000. Default 50000. Some 2 KiB of memory a row and server.
 	Batch int `yaml:"batch"`
 	// Interval is how long rows wait on this machine at most before their file is closed and sent; a file is closed after a million rows in any case. Default 10m, 1s to
-	// 1h. Less makes more and smaller files.
+	// 1h. Less makes more and smaller files. While the processors are busy a closed file waits for its turn, behind 16 others at most.
 	Interval Duration `yaml:"interval"`
 	// Spool is how much may wait for a cluster that is down beyond what log.days and log.space keep anyway. Default 20GiB. What does not fit is deleted unsent, counted, and told by
 	// the finding store-spool-full.
