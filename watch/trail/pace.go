@@ -46,8 +46,11 @@ func (p *pace) due(now time.Time) bool { return now.Sub(p.looked) >= paceEvery }
 // set takes how many processors had nothing to do since it was asked before, where the process may use them.
 func (p *pace) set(now time.Time, spare float64) {
 	p.looked = now
-	if spare < spareKept/2 {
+	switch {
+	case spare < spareKept/2:
 		p.share /= 4 // others want all of it: at once
+	case spare > spareKept:
+		p.owed = min(p.owed, 0) // nobody wants it: reading the file may have counted as seconds of rest
 	}
 	p.share = min(1, max(leastShare, p.share+spare-spareKept))
 }

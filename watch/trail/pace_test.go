@@ -67,6 +67,22 @@ func TestPace_endsAFileInTime(t *testing.T) {
 	}
 }
 
+// Reading a file is one long turn at the share it begins with; on a machine that has nothing else to do the next look at it ends the rest.
+func TestPace_owesNothingWhereThereIsEnough(t *testing.T) {
+	var p pace
+	now := time.Unix(1e9, 0)
+	p.begin(now)
+	now = now.Add(longestTurn)
+	p.resume(now, now.Add(p.rest(now)))
+	if now = now.Add(paceEvery); p.owed < time.Second || !p.due(now) {
+		t.Fatalf("owes %v", p.owed)
+	}
+	p.set(now, 2)
+	if got := p.rest(now); got != 0 || p.share != 1 {
+		t.Errorf("a rest of %v at a share of %v, beside two idle processors", got, p.share)
+	}
+}
+
 func TestPace_restsForAMomentOnly(t *testing.T) {
 	var p pace
 	now := time.Unix(1e9, 0)
