@@ -138,7 +138,7 @@ func (p *parser) nsap(dst []byte) ([]byte, error) {
 	if len(text) < 4 || text[0] != '0' || text[1]|0x20 != 'x' {
 		return dst, p.errorf("%q is not an NSAP address: 0x and hexadecimal digits", text)
 	}
-	half, high := false, byte(0)
+	begin, half, high := len(dst), false, byte(0)
 	for _, c := range text[2:] {
 		if c == '.' {
 			continue
@@ -154,6 +154,9 @@ func (p *parser) nsap(dst []byte) ([]byte, error) {
 	}
 	if half {
 		return dst, p.errorf("an odd number of hexadecimal digits")
+	}
+	if len(dst) == begin {
+		return dst, p.errorf("%q is an NSAP address without a digit", text)
 	}
 	return dst, nil
 }

@@ -59,6 +59,9 @@ func TestLoad_presentation(t *testing.T) {
 		{"duplicate", "x MX 1 A.b.\nX MX 1 a.B.\n", "x.example. 5400 IN MX 1 A.b."},
 		{"date", "x RRSIG A 13 2 60 20300101000000 20200101000000 1 example. AA==\n", "x.example. 5400 IN RRSIG A 13 2 60 20300101000000 20200101000000 1 example. AA=="},
 		{"SVCB in any order", `x SVCB 1 . port=53 alpn="h2,h3" mandatory=port` + "\n", `x.example. 5400 IN SVCB 1 . mandatory="port" alpn="h2,h3" port="53"`},
+		{"relay of type name (RFC 8777, Section 4.3.1)", "x AMTRELAY 128 1 3 -\n", "x.example. 5400 IN AMTRELAY 128 1 3 -.example."},
+		{"relay of type IPv6", "x AMTRELAY 10 0 2 2001:db8::15\n", "x.example. 5400 IN AMTRELAY 10 0 2 2001:db8::15"},
+		{"no relay", `x AMTRELAY \# 2 0080` + "\n", "x.example. 5400 IN AMTRELAY 0 1 0 ."},
 		{"generate", "$GENERATE 2-4/2 h${1,2,d} A 192.0.2.$\n", "h05.example. 5400 IN A 192.0.2.4"},
 		{"generate two fields", "$GENERATE 1-1 h$ MX \"$ m$\"\n", "h1.example. 5400 IN MX 1 m1.example."},
 		{"CRLF", "x A 192.0.2.2\r\ny A 192.0.2.3\r\n", "y.example. 5400 IN A 192.0.2.3"},
@@ -109,6 +112,9 @@ func TestLoad_errorsSayWhere(t *testing.T) {
 		{"$GENERATE 1-99999999 h$ A 192.0.2.1\n", "4:11", "more than"},
 		{"x TXT \"\\300\"\n", "4:7", "escape"},
 		{"x SVCB 1 . key1=a key1=b\n", "4:19", "twice"},
+		{"x NSAP 0x..\n", "4:8", "without a digit"},
+		{"x AMTRELAY 1 0 1 2001:db8::15\n", "4:18", "IPv4"},
+		{"x AMTRELAY 1 0 0 a\n", "4:18", "dot"},
 	} {
 		_, _, err := loadText(t, "example.", head+c.text)
 		var se *zone.SyntaxError

@@ -23,6 +23,8 @@ func (p *parser) special(dst []byte, t wire.Type) ([]byte, error) {
 		return p.location(dst)
 	case wire.TypeAPL:
 		return p.prefixes(dst)
+	case wire.TypeAMTRELAY:
+		return p.relay(dst)
 	}
 	if err := p.need("data"); err != nil {
 		return dst, err
@@ -72,8 +74,11 @@ func foreignRData(text string, origin wire.Name) ([]byte, error) {
 
 // appendForeignText has miekg/dns write RDATA; ok is false where it cannot.
 func appendForeignText(dst []byte, t wire.Type, rdata []byte) (out []byte, ok bool) {
-	if t == wire.TypeAPL {
+	switch t {
+	case wire.TypeAPL:
 		return appendPrefixes(dst, rdata)
+	case wire.TypeAMTRELAY:
+		return appendRelay(dst, rdata)
 	}
 	msg := []byte{0}
 	msg = binary.BigEndian.AppendUint16(msg, uint16(t))
