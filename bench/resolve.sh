@@ -11,13 +11,14 @@
 #   attack   hits at a fixed rate, alone and beside as many questions for random names: success and p99
 #   secure   hits over DoT and DoH, the server on half of its core
 #   memory   NAMES names (of one crowd, as in gc): memory a cached RRset, everything the process has included
-#   gc       1,000,000 cached names in anyu: pauses, from GODEBUG=gctrace=1
+#   gc       1,000,000 cached names in anyu (-n for other than that): pauses, from GODEBUG=gctrace=1, and how long the world stood still, by perf
 set -u
 cd "$(dirname "$0")/.."
-rounds=5 seconds=3 names=50000 qps=400000 seed=1
-while getopts r:t:n:q:s: o; do case $o in r) rounds=$OPTARG;; t) seconds=$OPTARG;; n) names=$OPTARG;; q) qps=$OPTARG;; s) seed=$OPTARG;; *) exit 2;; esac; done
+rounds=5 seconds=3 names= crowd=1000000 qps=400000 seed=1
+while getopts r:t:n:q:s: o; do case $o in r) rounds=$OPTARG;; t) seconds=$OPTARG;; n) names=$OPTARG crowd=$OPTARG;; q) qps=$OPTARG;; s) seed=$OPTARG;; *) exit 2;; esac; done
 shift $((OPTIND - 1))
 mode=${1:-}; shift
+names=${names:-50000}
 case $mode in hits) all=(echo anyu unbound pdns kresd named);; cold|attack) all=(anyu unbound pdns kresd named);; secure) all=(anyu unbound kresd);; memory) all=(anyu unbound pdns);; gc) all=(anyu);;
   *) echo "usage: bench/resolve.sh [-r ROUNDS] [-n NAMES] [-t SECONDS] hits|cold|attack|secure|memory|gc [server...]" >&2; exit 2;; esac
 servers=("$@"); [ ${#servers[@]} -gt 0 ] || servers=("${all[@]}")
@@ -272,15 +273,32 @@ fill() {
   stop
 }
 
+# What the trace of the collector calls a pause ends when the thread that stopped the world reads the clock again, after it has woken the
+# others. Here it shares a core with those, and loses it to them. So perf, if there is one, says how long nobody ran: from stopping to the first wake.
+watchstops() {
+  command -v perf >/dev/null || { echo "SKIPPED: no perf, so no time that the world stood still" >&2; return; }
+  for p in stop start; do perf probe -q -x "$tmp/anyu" "$ns:$p=runtime.${p}TheWorldWithSema" || return; done
+  perf record -q -o "$tmp/stops" -e "$ns:stop,$ns:start" -p "$pid" >/dev/null 2>&1 & stops=$!
+}
+showstops() {
+  [ -n "${stops:-}" ] || return
+  kill -INT "$stops"; wait "$stops" 2>/dev/null; stops=
+  perf script -i "$tmp/stops" -F time,event 2>/dev/null | awk '{ t = $1 + 0 } /:stop:/ { at = t } /:start:/ && at { d = (t - at) * 1e3; at = 0; n++; if (d > max) max = d; if (d > 1) more++ }
+    END { printf "the world stood still %d times, %d of them for more than 1 ms, longest %.2f ms\n", n, more, max }'
+  perf probe -q -d "$ns:*"
+}
+
 gc() {
-  "$tmp/anyu" lab names --seed "$seed" --sort crowd --count 1000000 >"$tmp/crowd"
+  "$tmp/anyu" lab names --seed "$seed" --sort crowd --count "$crowd" >"$tmp/crowd"
   GODEBUG=gctrace=1 start anyu || return
+  watchstops
   client dnsperf -s $ip.1 -p $port -d "$tmp/crowd" -n 1 -q 500 -c 20 2>&1 | grep -E 'completed|lost|per second'
   local before; before=$(grep -c '^gc ' "$tmp/anyu.log"); hitnames; warm
   client timeout 60 kxdpgun -t 10 -Q 100000 -i "$tmp/hits" -p $port $ip.1 2>&1 | grep replies:
   echo "memory: $(($(memory) / 1024)) MiB, $(rrsets anyu) RRsets; $("$tmp/anyu" control recursion --json --data "$tmp/anyu-state" | grep -E '"(answers|packets|bytes)"' | tr -d '\n')"
   # gc 5 @1.2s 1%: 0.03+4.1+0.02 ms clock: the first and the last part stop the world
   awk '/^gc / { split($5, p, "+"); n++; a = p[1] + 0; b = p[3] + 0; if (a > max) max = a; if (b > max) max = b; c = p[2] + 0; if (c > mark) mark = c } END { printf "collections %d, longest pause %.3f ms, longest marking (not a pause) %.1f ms\n", n, max, mark }' "$tmp/anyu.log"
+  showstops
   stop
 }
 
