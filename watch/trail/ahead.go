@@ -64,7 +64,7 @@ func (s *search) foreseeRows(p *piece, rows []int32) {
 func (p *piece) toRead(s *search, f *field) *column.Chunk {
 	c := p.chunk(f)
 	if c != nil {
-		if _, known := p.constant(s, f, c); known {
+		if _, _, known := p.constant(s, f, c); known {
 			return nil
 		}
 	}

@@ -125,6 +125,18 @@ func (f *filler) set(r *Row, v column.Value) {
 	}
 }
 
+// all gives all rows one value.
+func (f *filler) all(rows []Row, v column.Value) {
+	text := string(v.Text)
+	for i := range rows {
+		if f.field.text != nil {
+			*f.field.text(&rows[i]) = text
+		} else {
+			f.set(&rows[i], v)
+		}
+	}
+}
+
 func (f *filler) string(v column.Value) string {
 	if v.Entry >= 0 {
 		text, ok := f.entries[v.Entry]

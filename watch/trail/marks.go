@@ -25,21 +25,22 @@ func (m *marks) note(row int64, name string) {
 	}
 }
 
-// mark is one of them, read.
+// mark is one of them, read. Its name becomes a key where it is compared, which few are.
 type mark struct {
-	row int64
-	key []byte // of the order; nil: the row has no name
+	row  int64
+	name string
 }
 
 // readMarks reads what a footer has; nil where it is not what anyu writes.
-func readMarks(text string) (list []mark) {
+func readMarks(text string) []mark {
+	list := make([]mark, 0, strings.Count(text, "\n"))
 	for line := range strings.Lines(text) {
 		number, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		row, err := strconv.ParseInt(number, 10, 64)
 		if !ok || err != nil || row < 0 || len(list) > 0 && row <= list[len(list)-1].row {
 			return nil
 		}
-		list = append(list, mark{row, nameKey(name)})
+		list = append(list, mark{row, name})
 	}
 	return list
 }
@@ -68,7 +69,7 @@ func span(list []mark, key, until []byte) (begin, end int64) {
 	return begin, end
 }
 
-func compareMark(m mark, key []byte) int { return bytes.Compare(m.key, key) }
+func compareMark(m mark, key []byte) int { return bytes.Compare(nameKey(m.name), key) }
 
 // after is the first key behind those that begin with key; nil where there is none.
 func after(key []byte) []byte {

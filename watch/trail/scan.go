@@ -2,6 +2,7 @@ package trail
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -39,18 +40,11 @@ func (s *search) pieces(file *sparseFile, segment string, from *column.Reader) (
 		p.begin, p.end = max(begin-row, 0), min(end-row, p.rows)
 		row += p.rows
 		if c := p.chunk(fieldOf(timeColumn)); c != nil && len(c.Min) == 8 && len(c.Max) == 8 {
-			p.first, p.last = int64(le64(c.Min)), int64(le64(c.Max))
+			p.first, p.last = int64(binary.LittleEndian.Uint64(c.Min)), int64(binary.LittleEndian.Uint64(c.Max))
 		}
 		list = append(list, p)
 	}
 	return list, nil
-}
-
-func le64(b []byte) (n uint64) {
-	for i := 7; i >= 0; i-- {
-		n = n<<8 | uint64(b[i])
-	}
-	return n
 }
 
 // chunk gives the column of a group; nil where it has none that holds such values.
@@ -119,23 +113,33 @@ func (p *piece) times(rows []int32) (us []int64, err error) {
 	return us, nil
 }
 
-// constant gives the text that all rows have which fit: the filter or the footer says so. It may be that they have none.
-func (p *piece) constant(s *search, f *field, c *column.Chunk) (text string, ok bool) {
-	if f.text == nil {
-		return "", false
-	}
+// constant gives the value that all rows have which fit: the filter or the footer says so. It may be that they have none, which is null.
+func (p *piece) constant(s *search, f *field, c *column.Chunk) (v column.Value, null, ok bool) {
 	for i := range s.tests {
-		if s.tests[i].field == f && s.tests[i].exact != "" {
-			return s.tests[i].exact, true
+		if s.tests[i].field == f && s.tests[i].exact != "" && f.list == nil {
+			return column.Value{Text: []byte(s.tests[i].exact), Entry: -1}, false, true
 		}
 	}
-	switch {
-	case c.Nulls == c.Values:
-		return "", true
-	case c.Nulls == 0 && len(c.Min) > 0 && len(c.Min) < exactBound && bytes.Equal(c.Min, c.Max):
-		return string(c.Min), true
+	if c.Nulls == c.Values {
+		return v, true, true
 	}
-	return "", false
+	if c.Nulls != 0 || f.list != nil || !bytes.Equal(c.Min, c.Max) {
+		return v, false, false
+	}
+	v = column.Value{Entry: -1}
+	switch size := len(c.Min); {
+	case f.text != nil && size > 0 && size < exactBound:
+		v.Text = c.Min
+	case f.number != nil && size == 4:
+		v.Number = int64(int32(binary.LittleEndian.Uint32(c.Min)))
+	case f.long != nil && size == 8:
+		v.Number = int64(binary.LittleEndian.Uint64(c.Min))
+	case f.flag != nil && size == 1:
+		v.Number = int64(c.Min[0])
+	default:
+		return v, false, false
+	}
+	return v, false, true
 }
 
 // exactBound is the length from which bounds of texts may be cut.
@@ -154,13 +158,15 @@ func (p *piece) read(s *search, rows []int32, us []int64) ([]Row, error) {
 		if c == nil || f.plain != nil && us != nil {
 			continue
 		}
-		if text, ok := p.constant(s, f, c); ok {
-			for i := range out {
-				*f.text(&out[i]) = text
-			}
+		v, null, ok := p.constant(s, f, c)
+		if null {
 			continue
 		}
 		fill := newFiller(f, len(rows))
+		if ok {
+			fill.all(out, v)
+			continue
+		}
 		if err := p.from.Pick(c, rows, func(i int, v column.Value) { fill.set(&out[i], v) }); err != nil {
 			return nil, fmt.Errorf("column %s: %w", f.name, err)
 		}
