@@ -15,7 +15,8 @@ import (
 // batchRows are read at a time.
 const batchRows = 4096
 
-// newest are the newest rows of an hour that fit, newest first: as many as the search may give, and one more, and those of the same time as the last.
+// newest are the newest rows of an hour that fit, newest first: as many as the search may give, those of the same time as the last, and an older one, if there is any, which tells
+// that there are more.
 func (s *search) newest(h *hourFolder, without []string) (out []*Row, err error) {
 	paths, err := s.segments(h)
 	if err != nil {
@@ -26,14 +27,14 @@ func (s *search) newest(h *hourFolder, without []string) (out []*Row, err error)
 			continue
 		}
 		s.segment(path, h.name(path), func(p *piece, rows []int32) error {
-			if len(out) > s.limit && p.last < out[s.limit].Time {
+			if at, ok := s.enough(out); ok && p.last < at {
 				return nil
 			}
 			rows, us, err := s.timely(p, rows)
 			if err != nil {
 				return err
 			}
-			if rows, us = latest(rows, us, s.limit+1); len(rows) == 0 {
+			if rows, us = latest(rows, us, s.limit); len(rows) == 0 {
 				return nil
 			}
 			more, err := p.read(s, rows, us)
@@ -52,7 +53,7 @@ func (s *search) newest(h *hourFolder, without []string) (out []*Row, err error)
 
 func later(a, b *Row) int { return cmp.Compare(b.Time, a.Time) }
 
-// latest are those of rows with the n latest times, and with the same time as the last of them.
+// latest are those of rows with the n latest times, with the same time as the last of them, and with the next time before.
 func latest(rows []int32, us []int64, n int) ([]int32, []int64) {
 	if len(rows) <= n {
 		return rows, us
@@ -60,6 +61,9 @@ func latest(rows []int32, us []int64, n int) ([]int32, []int64) {
 	order := slices.Clone(us)
 	slices.Sort(order)
 	least, kept := order[len(order)-n], 0
+	if older, _ := slices.BinarySearch(order, least); older > 0 {
+		least = order[older-1]
+	}
 	for i, at := range us {
 		if at >= least {
 			rows[kept], us[kept] = rows[i], at
@@ -69,14 +73,23 @@ func latest(rows []int32, us []int64, n int) ([]int32, []int64) {
 	return rows[:kept], us[:kept]
 }
 
-// shrink sorts rows, newest first, and forgets what is beyond the limit and one, but not between rows of one time.
+// shrink sorts rows, newest first, and forgets what is beyond the limit, rows of the same time as the last, and one that is older.
 func (s *search) shrink(rows []*Row) []*Row {
 	slices.SortStableFunc(rows, later)
-	n := s.limit + 1
+	n := s.limit
 	for n < len(rows) && rows[n].Time == rows[n-1].Time {
 		n++
 	}
-	return rows[:min(n, len(rows))]
+	return rows[:min(n+1, len(rows))]
+}
+
+// enough tells whether rows, which were shrunk, are all that can be given, and the time of the one that is older: what is before that changes nothing.
+func (s *search) enough(rows []*Row) (at int64, ok bool) {
+	if len(rows) <= s.limit {
+		return 0, false
+	}
+	at = rows[len(rows)-1].Time
+	return at, at < rows[s.limit-1].Time
 }
 
 // made tells whether a segment is made of one of these append-only files, which was read.

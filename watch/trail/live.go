@@ -115,7 +115,7 @@ func eachLogged(s *search, logs []openedLog, f func(*Row) error) error {
 func newestLogged(s *search, logs []openedLog) (rows []*Row, err error) {
 	for _, p := range stretches(s, logs) {
 		rows = s.shrink(rows)
-		if len(rows) > s.limit && rows[s.limit].Time > p.last {
+		if at, ok := s.enough(rows); ok && p.last < at {
 			break
 		}
 		err = p.each(s, func(r *Row) error {

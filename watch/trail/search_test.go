@@ -285,3 +285,30 @@ func TestSearch_damagedSegments(t *testing.T) {
 		t.Errorf("%d of 300 damaged segments were told", told)
 	}
 }
+
+// Where the row after the last that is asked for has the same time, the search still tells that there are older ones: from append-only files, and from segments.
+func TestSearch_saysThatThereIsMore(t *testing.T) {
+	s := settle(t)
+	l := s.open(t)
+	var qs []*event.Query
+	for _, second := range []int{1, 2, 2, 3, 3} {
+		qs = append(qs, s.question(begin.Add(time.Duration(second)*time.Second), 7))
+	}
+	put(t, l, qs...)
+	l.Flush()
+	for _, where := range []string{"append-only file", "segment"} {
+		for limit, want := range map[int]string{1: "2 false", 2: "2 false", 3: "4 false", 4: "4 false", 5: "5 true", 6: "5 true"} {
+			found, err := l.Rows(t.Context(), trail.Filter{Limit: limit})
+			if got := fmt.Sprint(len(found.Rows), found.Complete); got != want || err != nil {
+				t.Errorf("%s, at most %d: %s, want %s, %v", where, limit, got, want, err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		l = s.open(t)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
