@@ -58,9 +58,9 @@ func (c *Console) count(ctx context.Context, p *page, v *logView) (scanned int, 
 			v.By = v.Bys()[0]
 		}
 		tops = trail.NewTops(v.By)
-		add, f.Columns = tops.Add, []string{tops.Column()}
+		add, f.Columns = tops.Add, tops.Columns()
 	case "timeline":
-		add = line.Add
+		add, f.Columns = line.Add, trail.TimelineColumns()
 	case "pdns":
 		add, f.Columns = told.Add, trail.PassiveColumns()
 	}
@@ -69,7 +69,7 @@ func (c *Console) count(ctx context.Context, p *page, v *logView) (scanned int, 
 		if !v.Filter.fits(r) {
 			return nil
 		}
-		v.Counted++
+		v.Counted += int(r.Questions())
 		return add(r)
 	})
 	switch v.Show {
@@ -87,8 +87,10 @@ func (c *Console) count(ctx context.Context, p *page, v *logView) (scanned int, 
 }
 
 func (p *page) tracedTops(tops *trail.Tops) (lines []topLine) {
-	for _, t := range tops.Top(tracedTops) {
-		l := topLine{Name: t.Value, Count: unit.Count.Text(float64(t.Count)), Share: unit.Ratio.Text(float64(t.Count) / float64(tops.All)), Width: strconv.FormatFloat(100*float64(t.Count)/float64(tops.All), 'f', 1, 64)}
+	ranking := tops.Ranking(tracedTops)
+	for _, t := range ranking.Top {
+		share := float64(t.Count) / float64(ranking.Questions)
+		l := topLine{Name: t.Value, Count: unit.Count.Text(float64(t.Count)), Share: unit.Ratio.Text(share), Width: strconv.FormatFloat(100*share, 'f', 1, 64)}
 		if l.Name == "" {
 			l.Name = p.T("log.unknown")
 		}
@@ -106,7 +108,7 @@ func (p *page) tracedTops(tops *trail.Tops) (lines []topLine) {
 	return lines
 }
 
-// timeline draws how many rows there are in each hour or day; nil: none.
+// timeline draws how many questions there were in each hour or day; nil: none.
 func (p *page) timeline(line *trail.Timeline) *chartView {
 	bars, step := line.Bars(0, p.Clock)
 	if len(bars) == 0 {

@@ -64,57 +64,61 @@ type topLine struct {
 
 func topTrace(ctx context.Context, t *traceFlags, log searched, filter trail.Filter, std streams) int {
 	if c, ok := log.(counter); ok && topColumns[t.top] != "" {
-		top, rows, values, err := c.Top(ctx, filter, topColumns[t.top], t.limit)
+		r, err := c.Top(ctx, filter, topColumns[t.top], t.limit)
 		if err != nil {
 			return fail(std, err)
 		}
-		list := make([]trail.Counted, len(top))
-		for i, c := range top {
-			list[i] = trail.Counted{Value: c.Value, Count: c.Count, First: c.First, Last: c.Last}
-		}
-		return t.showTop(list, rows, values, 0, std)
+		return t.showTop(r, std)
 	}
 	tops := trail.NewTops(t.top)
-	filter.Columns = []string{tops.Column()}
+	filter.Columns = tops.Columns()
 	if _, err := log.Each(ctx, filter, tops.Add); err != nil {
 		return fail(std, err)
 	}
-	return t.showTop(tops.Top(t.limit), tops.All, tops.Values(), tops.Others, std)
+	return t.showTop(tops.Ranking(t.limit), std)
 }
 
 // showTop prints the most frequent values.
-func (t *traceFlags) showTop(list []trail.Counted, all, values, others int64, std streams) int {
+func (t *traceFlags) showTop(r trail.Ranking, std streams) int {
 	w := tabwriter.NewWriter(std.out, 2, 0, 2, ' ', tabwriter.AlignRight)
 	out := json.NewEncoder(std.out)
-	for _, c := range list[:min(t.limit, len(list))] {
+	for _, c := range r.Top[:min(t.limit, len(r.Top))] {
 		if t.top == "client" {
 			c.Value = t.shown(c.Value)
 		}
 		if t.asJSON {
 			out.Encode(topLine{c, c.First, c.Last})
 		} else {
-			fmt.Fprintf(w, "%d\t%.1f %%\t%s\t%s\t  %s\n", c.Count, 100*float64(c.Count)/float64(all), moment(c.First), moment(c.Last), cmp.Or(c.Value, "(unknown)"))
+			fmt.Fprintf(w, "%d\t%.1f %%\t%s\t%s\t  %s\n", c.Count, 100*float64(c.Count)/float64(r.Questions), moment(c.First), moment(c.Last), cmp.Or(c.Value, "(unknown)"))
 		}
 	}
 	w.Flush()
-	fmt.Fprintf(std.err, "%d rows, %d different values", all, values)
-	if others > 0 {
-		fmt.Fprintf(std.err, ", and %d rows of values that there was no room to count", others)
+	fmt.Fprintf(std.err, "%s, %d different values", counted(r.Rows, r.Questions), r.Values)
+	if r.Others > 0 {
+		fmt.Fprintf(std.err, ", and %d rows of values that there was no room to count", r.Others)
 	}
 	fmt.Fprintln(std.err)
-	if all == 0 {
+	if r.Rows == 0 {
 		return notRight
 	}
 	return done
 }
 
+// counted says how many rows there were, and, of a time that was sampled, for how many questions they stand.
+func counted(rows, questions int64) string {
+	if rows == questions {
+		return fmt.Sprintf("%d rows", rows)
+	}
+	return fmt.Sprintf("%d rows, which stand for about %d queries: counts are estimates", rows, questions)
+}
+
 // barWidth is that of the longest bar.
 const barWidth = 60
 
-// timelineTrace prints how many rows there are in each hour or day.
+// timelineTrace prints how many questions there were in each hour or day.
 func timelineTrace(ctx context.Context, t *traceFlags, log searched, filter trail.Filter, std streams) int {
 	line := trail.NewTimeline()
-	filter.Columns = []string{}
+	filter.Columns = trail.TimelineColumns()
 	if _, err := log.Each(ctx, filter, line.Add); err != nil {
 		return fail(std, err)
 	}
@@ -141,7 +145,7 @@ func timelineTrace(ctx context.Context, t *traceFlags, log searched, filter trai
 		}
 		fmt.Fprintf(std.out, "%s  %9d  %s\n", b.From.Local().Format(layout), b.Count, bar)
 	}
-	fmt.Fprintf(std.err, "%d rows\n", all)
+	fmt.Fprintln(std.err, counted(line.Rows, all))
 	if all == 0 {
 		return notRight
 	}

@@ -8,7 +8,6 @@ import (
 
 	"anyu/config"
 	"anyu/node"
-	"anyu/watch/store"
 	"anyu/watch/trail"
 )
 
@@ -20,7 +19,7 @@ type searched interface {
 
 // counter is one that counts by itself, so that rows need not be carried here.
 type counter interface {
-	Top(ctx context.Context, f trail.Filter, column string, limit int) (top []store.Counted, rows, values int64, err error)
+	Top(ctx context.Context, f trail.Filter, column string, limit int) (trail.Ranking, error)
 }
 
 // where opens what is to be searched.

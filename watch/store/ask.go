@@ -236,38 +236,34 @@ func (s *Search) Each(ctx context.Context, filter trail.Filter, f func(*trail.Ro
 	return int(read.Load()), err
 }
 
-// Counted is one line of a count by value.
-type Counted struct {
-	Value       string
-	Count       int64
-	First, Last time.Time
-}
+// questions is how many questions a group of rows stands for, as trail.Row.Questions says it.
+const questions = "toInt64(sum(greatest(ifNull(`sample`, 1), 1)))"
 
-// Top counts the rows that fit by the values of a column, in the cluster, and gives the most frequent ones, how many rows and how many different values there are.
-func (s *Search) Top(ctx context.Context, f trail.Filter, by string, limit int) (top []Counted, rows, values int64, err error) {
+// Top counts the questions of rows that fit by the values of a column, in the cluster.
+func (s *Search) Top(ctx context.Context, f trail.Filter, by string, limit int) (r trail.Ranking, err error) {
 	if !slices.ContainsFunc(s.all, func(c column) bool { return c.name == by && c.kind == "String" }) {
-		return nil, 0, 0, fmt.Errorf("counting in ClickHouse: there is no text in column %q", by)
+		return r, fmt.Errorf("counting in ClickHouse: there is no text in column %q", by)
 	}
 	from, to := bounds(f, time.Now())
 	clause := " FROM " + s.table + where(f, from, to)
 	var n, different uint64
-	if err := s.conn.QueryRow(ctx, "SELECT count(), uniqExact(`"+by+"`)"+clause).Scan(&n, &different); err != nil {
-		return nil, 0, 0, fmt.Errorf("counting in ClickHouse: %w", err)
+	if err := s.conn.QueryRow(ctx, "SELECT count(), "+questions+", uniqExact(`"+by+"`)"+clause).Scan(&n, &r.Questions, &different); err != nil {
+		return r, fmt.Errorf("counting in ClickHouse: %w", err)
 	}
-	list, err := s.conn.Query(ctx, fmt.Sprintf("SELECT `%s` AS value, count() AS n, min(time), max(time)%s GROUP BY value ORDER BY n DESC, value LIMIT %d", by, clause, limit))
+	r.Rows, r.Values = int64(n), int64(different)
+	list, err := s.conn.Query(ctx, fmt.Sprintf("SELECT `%s` AS value, %s AS n, min(time), max(time)%s GROUP BY value ORDER BY n DESC, value LIMIT %d", by, questions, clause, limit))
 	if err != nil {
-		return nil, 0, 0, fmt.Errorf("counting in ClickHouse: %w", err)
+		return r, fmt.Errorf("counting in ClickHouse: %w", err)
 	}
 	defer list.Close()
 	for list.Next() {
-		var c Counted
-		var count uint64
+		var c trail.Counted
 		var first, last int64
-		if err := list.Scan(&c.Value, &count, &first, &last); err != nil {
-			return nil, 0, 0, fmt.Errorf("counting in ClickHouse: %w", err)
+		if err := list.Scan(&c.Value, &c.Count, &first, &last); err != nil {
+			return r, fmt.Errorf("counting in ClickHouse: %w", err)
 		}
-		c.Count, c.First, c.Last = int64(count), time.UnixMicro(first).UTC(), time.UnixMicro(last).UTC()
-		top = append(top, c)
+		c.First, c.Last = time.UnixMicro(first).UTC(), time.UnixMicro(last).UTC()
+		r.Top = append(r.Top, c)
 	}
-	return top, int64(n), int64(different), list.Err()
+	return r, list.Err()
 }

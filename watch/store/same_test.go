@@ -25,14 +25,15 @@ func TestSearch_answersAsSegmentsDo(t *testing.T) {
 	cluster.Start(t, 0)
 	cluster.Start(t, 1)
 	dir, names, found := t.TempDir(), event.NewNames(), &noted{}
-	opts := trail.Options{Dir: filepath.Join(dir, "log"), Node: "n1", Names: names, Findings: found, SyncEvery: 5 * time.Millisecond, SegmentRows: 2000}
+	opts := trail.Options{Dir: filepath.Join(dir, "log"), Node: "n1", Names: names, Findings: found, SyncEvery: 5 * time.Millisecond, SegmentRows: 2000,
+		Rules: []trail.Rule{{Clients: []netip.Prefix{netip.MustParsePrefix("192.0.0.0/24")}, OneOf: 4}}}
 	log, err := trail.Open(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now().UTC().Truncate(24 * time.Hour).Add(-30 * time.Minute) // over midnight in UTC, and not in the servers' zone
-	const rows = 20_000
-	for n := range rows {
+	const asked = 20_000
+	for n := range asked {
 		log.Observe(question(names, begin.Add(time.Duration(n/2)*300*time.Millisecond), n)) // two rows each time
 		if n%1000 == 0 {
 			log.Flush()
@@ -45,12 +46,16 @@ func TestSearch_answersAsSegmentsDo(t *testing.T) {
 	s := open(t, store.Options{Dir: filepath.Join(dir, "store"), Log: opts.Dir, Node: "n1", Addresses: cluster.Addresses, Tables: tables, Findings: found, Batch: 700})
 	defer s.Close()
 	drained(t, s, time.Minute)
-	if st := s.Status(); st.Sent != rows || st.Lost != 0 {
-		t.Errorf("sent %d, lost %d of %d", st.Sent, st.Lost, rows)
-	}
 	segments, err := trail.Look(opts.Dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	rows := 0
+	if _, err := segments.Each(t.Context(), trail.Filter{}, func(*trail.Row) error { rows++; return nil }); err != nil || rows == 0 || rows == asked {
+		t.Fatalf("%d rows of %d questions, some of which are sampled: %v", rows, asked, err)
+	}
+	if st := s.Status(); int(st.Sent) != rows || st.Lost != 0 {
+		t.Errorf("sent %d, lost %d of %d", st.Sent, st.Lost, rows)
 	}
 	search, err := store.NewSearch(cluster.Addresses, tables, store.Access{})
 	if err != nil {
@@ -101,6 +106,16 @@ func TestSearch_answersAsSegmentsDo(t *testing.T) {
 		}
 		if g, w := texts(t, each(search.Each)), texts(t, each(segments.Each)); !slices.Equal(g, w) {
 			t.Errorf("question %d %+v: each gives %d rows, of segments %d", i, f, len(g), len(w))
+		}
+		for name, column := range map[string]string{"client": "client", "name": "qname", "rcode": "rcode"} {
+			tops := trail.NewTops(name)
+			if _, err := segments.Each(t.Context(), f, tops.Add); err != nil {
+				t.Fatal(err)
+			}
+			want, err := search.Top(t.Context(), f, column, 20)
+			if got := tops.Ranking(20); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("question %d %+v: %v\nClickHouse counts %+v\n%v, segments  %+v", i, f, column, want, err, got)
+			}
 		}
 	}
 }

@@ -52,7 +52,7 @@ var fields = [...]field{
 	{name: "answer_ttl", number: func(r *Row) **int32 { return &r.AnswerTTL }},
 	{name: "answers_left_out", number: func(r *Row) **int32 { return &r.LeftOut }},
 	{name: answerColumn, list: func(r *Row) *[]string { return &r.AnswerIPs }},
-	{name: "sample", long: func(r *Row) **int64 { return &r.Sample }},
+	{name: sampleColumn, long: func(r *Row) **int64 { return &r.Sample }},
 }
 
 // path is where the column's values are in a segment.

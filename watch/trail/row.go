@@ -49,5 +49,16 @@ type Row struct {
 	Segment string `parquet:"-" json:"-"` // that it was read from, relative to the log's folder; "": an append-only file
 }
 
+// Questions is for how many questions the row stands: for itself, or, of a time that was sampled, for those that were left out as well.
+func (r *Row) Questions() int64 {
+	if r.Sample == nil {
+		return 1
+	}
+	return min(max(*r.Sample, 1), maxQuestions)
+}
+
+// maxQuestions bounds it (stops: a file put there whose numbers make a count run over).
+const maxQuestions = 1 << 31
+
 // At is the row's time.
 func (r *Row) At() time.Time { return time.UnixMicro(r.Time).UTC() }

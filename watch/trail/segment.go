@@ -26,6 +26,7 @@ const (
 	// group in a hundred is read in vain.
 	nameColumn, clientColumn = "qname", "client"
 	answerColumn, timeColumn = "answer_ips", "time"
+	sampleColumn             = "sample"
 	bloomBits                = 10
 	// nameBits are for each row, for names are no dictionary: rows of one name follow each other, and zstd makes less of that than a dictionary takes. A name has some three
 	// rows in a small group and more in a large one; with none twice, one group in ten is read in vain.

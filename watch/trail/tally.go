@@ -7,17 +7,21 @@ import (
 	"time"
 )
 
-// Counted is a value, how many rows have it, and the times of the first and the last one.
+// What is counted are questions: a row of a time that was sampled counts for as many as it stands for, which estimates them.
+
+// Counted is a value, how many questions had it, and the times of the first and the last one.
 type Counted struct {
 	Value       string    `json:"value"`
 	Count       int64     `json:"count"`
 	First, Last time.Time `json:"-"`
 }
 
-func (c *Counted) add(at time.Time) {
-	if c.Count++; c.Count == 1 || at.Before(c.First) {
+func (c *Counted) add(r *Row) {
+	at := r.At()
+	if c.Count == 0 || at.Before(c.First) {
 		c.First = at
 	}
+	c.Count += r.Questions()
 	if at.After(c.Last) {
 		c.Last = at
 	}
@@ -26,13 +30,20 @@ func (c *Counted) add(at time.Time) {
 // maxCounted bounds the different values that are counted (stops: a count of random names that fills the memory).
 const maxCounted = 1_000_000
 
-// Tops counts rows by the values of a column.
-type Tops struct {
-	All    int64 // rows
-	Others int64 // values of rows for which there was no room
+// Ranking is a count of questions by the values of a column.
+type Ranking struct {
+	Top       []Counted // the most frequent first
+	Rows      int64
+	Questions int64 // that the rows stand for
+	Values    int64 // different ones that were counted
+	Others    int64 // values of rows for which there was no room
+}
 
+// Tops counts questions by the values of a column.
+type Tops struct {
 	column string
 	values func(*Row) []string
+	rank   Ranking // without its top
 	counts map[string]*Counted
 	one    [1]string
 }
@@ -43,7 +54,7 @@ func TopColumns() map[string]string {
 		"server": "server", "upstream": "upstream", "transport": "transport", "zone": "zone", "from": "from", "policy": "policy", "ecs": "ecs"}
 }
 
-// NewTops counts by a name of TopColumns; nil where there is none of that name. A row with several answers counts for each.
+// NewTops counts by a name of TopColumns; nil where there is none of that name. A question with several answers counts for each.
 func NewTops(name string) *Tops {
 	column, ok := TopColumns()[name]
 	if !ok {
@@ -59,54 +70,61 @@ func NewTops(name string) *Tops {
 	return t
 }
 
-// Column is what a search has to read for it.
-func (t *Tops) Column() string { return t.column }
+// Columns are what a search has to read for it.
+func (t *Tops) Columns() []string { return []string{t.column, sampleColumn} }
 
 // Add counts a row.
 func (t *Tops) Add(r *Row) error {
-	t.All++
-	at := r.At()
+	t.rank.Rows++
+	t.rank.Questions += r.Questions()
 	for _, value := range t.values(r) {
 		c := t.counts[value]
 		if c == nil {
 			if len(t.counts) == maxCounted {
-				t.Others++
+				t.rank.Others++
 				continue
 			}
 			c = &Counted{Value: strings.Clone(value)}
 			t.counts[c.Value] = c
 		}
-		c.add(at)
+		c.add(r)
 	}
 	return nil
 }
 
-// Values is how many different ones there are.
-func (t *Tops) Values() int64 { return int64(len(t.counts)) }
-
-// Top gives the n most frequent.
-func (t *Tops) Top(n int) []Counted {
+// Ranking gives the n most frequent.
+func (t *Tops) Ranking(n int) Ranking {
 	list := make([]Counted, 0, len(t.counts))
 	for _, c := range t.counts {
 		list = append(list, *c)
 	}
 	slices.SortFunc(list, func(a, b Counted) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value)) })
-	return list[:min(n, len(list))]
+	r := t.rank
+	r.Top, r.Values = list[:min(n, len(list))], int64(len(list))
+	return r
 }
 
-// Timeline counts rows by hour, and days from hours.
-type Timeline struct{ hours map[int64]int64 }
+// Timeline counts questions by hour, and days from hours.
+type Timeline struct {
+	Rows int64
+
+	hours map[int64]int64
+}
 
 // NewTimeline begins one.
-func NewTimeline() *Timeline { return &Timeline{map[int64]int64{}} }
+func NewTimeline() *Timeline { return &Timeline{hours: map[int64]int64{}} }
+
+// TimelineColumns are what a search has to read for it.
+func TimelineColumns() []string { return []string{sampleColumn} }
 
 // Add counts a row.
 func (l *Timeline) Add(r *Row) error {
-	l.hours[r.At().Truncate(time.Hour).Unix()]++
+	l.Rows++
+	l.hours[r.At().Truncate(time.Hour).Unix()] += r.Questions()
 	return nil
 }
 
-// Bar is a time and how many rows there are in it.
+// Bar is a time and how many questions there were in it.
 type Bar struct {
 	From  time.Time `json:"from"`
 	Count int64     `json:"count"`
@@ -169,7 +187,9 @@ type PassiveDNS struct {
 func NewPassiveDNS() *PassiveDNS { return &PassiveDNS{records: map[string]*Counted{}} }
 
 // PassiveColumns is what a search has to read for it.
-func PassiveColumns() []string { return []string{"answers", "answers_left_out", "policy"} }
+func PassiveColumns() []string {
+	return []string{"answers", "answers_left_out", "policy", sampleColumn}
+}
 
 // Add takes the answers of a row.
 func (p *PassiveDNS) Add(r *Row) error {
@@ -184,7 +204,6 @@ func (p *PassiveDNS) Add(r *Row) error {
 		return nil
 	}
 	p.Rows++
-	at := r.At()
 	for _, text := range r.Answers {
 		c := p.records[text]
 		if c == nil {
@@ -195,7 +214,7 @@ func (p *PassiveDNS) Add(r *Row) error {
 			c = &Counted{Value: strings.Clone(text)}
 			p.records[c.Value] = c
 		}
-		c.add(at)
+		c.add(r)
 	}
 	return nil
 }

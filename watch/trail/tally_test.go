@@ -3,6 +3,7 @@ package trail_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -17,17 +18,50 @@ func TestTops_countValuesAndTheirTimes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	list := top.Top(2)
-	if len(list) != 2 || list[0].Value != "192.0.2.2" || list[0].Count != 2 || !list[0].First.Equal(begin.Add(-time.Second)) || !list[0].Last.Equal(begin) || list[1].Value != "192.0.2.1" || top.All != 4 || top.Values() != 3 {
+	r := top.Ranking(2)
+	list := r.Top
+	if len(list) != 2 || list[0].Value != "192.0.2.2" || list[0].Count != 2 || !list[0].First.Equal(begin.Add(-time.Second)) || !list[0].Last.Equal(begin) || list[1].Value != "192.0.2.1" || r.Questions != 4 || r.Rows != 4 || r.Values != 3 {
 		t.Errorf("%+v", list)
 	}
 	for name, column := range trail.TopColumns() {
-		if top := trail.NewTops(name); top == nil || top.Column() != column || top.Add(&trail.Row{}) != nil {
+		if top := trail.NewTops(name); top == nil || top.Columns()[0] != column || top.Add(&trail.Row{}) != nil {
 			t.Errorf("%s cannot be counted", name)
 		}
 	}
 	if trail.NewTops("latency") != nil {
 		t.Error("latency has no top")
+	}
+}
+
+// A row of a time that was sampled counts for as many questions as it stands for; what is no such number is one question.
+func TestCounts_areOfQuestions(t *testing.T) {
+	top, line, told := trail.NewTops("name"), trail.NewTimeline(), trail.NewPassiveDNS()
+	one := func(name string, sample ...int64) {
+		r := trail.Row{Time: begin.UnixMicro(), Name: name, Answers: []string{name + " A 192.0.2.1"}}
+		if len(sample) > 0 {
+			r.Sample = &sample[0]
+		}
+		for _, add := range []func(*trail.Row) error{top.Add, line.Add, told.Add} {
+			if err := add(&r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	one("a.")
+	one("a.")
+	one("a.", 0)
+	one("a.", -7)
+	one("b.", 10)
+	one("c.", math.MaxInt64) // of a file put there: it is bounded
+	r := top.Ranking(10)
+	if text := fmt.Sprintf("%s %d %s %d %s %d", r.Top[0].Value, r.Top[0].Count, r.Top[1].Value, r.Top[1].Count, r.Top[2].Value, r.Top[2].Count); text != "c. 2147483648 b. 10 a. 4" || r.Rows != 6 || r.Questions != 2147483648+14 {
+		t.Errorf("%s of %+v", text, r)
+	}
+	if bars, _ := line.Bars(0, time.UTC); line.Rows != 6 || len(bars) != 1 || bars[0].Count != r.Questions {
+		t.Errorf("%d rows, %v", line.Rows, bars)
+	}
+	if list := told.Records(); list[0].Count != 4 || list[1].Count != 10 || told.Rows != 6 {
+		t.Errorf("%+v", list)
 	}
 }
 
