@@ -31,6 +31,7 @@ cleanup() {
   for p in $pid $lab; do kill -9 "$p" 2>/dev/null; done
   ip netns del ${ns}s 2>/dev/null; ip netns del ${ns}c 2>/dev/null
   rmdir /sys/fs/cgroup/cpu/$ns /sys/fs/cgroup/$ns 2>/dev/null
+  perf probe -q -d "$ns:*" 2>/dev/null
   [ -n "${KEEP:-}" ] && echo "kept $tmp" >&2 || rm -rf "$tmp"
 }
 trap cleanup EXIT

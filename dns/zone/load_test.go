@@ -62,6 +62,7 @@ func TestLoad_presentation(t *testing.T) {
 		{"relay of type name (RFC 8777, Section 4.3.1)", "x AMTRELAY 128 1 3 -\n", "x.example. 5400 IN AMTRELAY 128 1 3 -.example."},
 		{"relay of type IPv6", "x AMTRELAY 10 0 2 2001:db8::15\n", "x.example. 5400 IN AMTRELAY 10 0 2 2001:db8::15"},
 		{"no relay", `x AMTRELAY \# 2 0080` + "\n", "x.example. 5400 IN AMTRELAY 0 1 0 ."},
+		{"relay of an unknown type", `x AMTRELAY \# 4 01840102` + "\n", `x.example. 5400 IN AMTRELAY \# 4 01840102`},
 		{"generate", "$GENERATE 2-4/2 h${1,2,d} A 192.0.2.$\n", "h05.example. 5400 IN A 192.0.2.4"},
 		{"generate two fields", "$GENERATE 1-1 h$ MX \"$ m$\"\n", "h1.example. 5400 IN MX 1 m1.example."},
 		{"CRLF", "x A 192.0.2.2\r\ny A 192.0.2.3\r\n", "y.example. 5400 IN A 192.0.2.3"},

@@ -123,6 +123,10 @@ func checkSpecial(t wire.Type, rdata []byte) error {
 			return wire.ErrRData
 		}
 		return nil
+	case wire.TypeAMTRELAY:
+		if len(rdata) >= 2 && rdata[1]&^relayOptional > relayName {
+			return nil // RFC 8777, Section 4.2.3: a type that is not assigned yet, of which nothing is known
+		}
 	case wire.TypeIPSECKEY:
 		// RFC 4025, Section 2.4: algorithm 0 says that no key is present.
 		if len(rdata) < 3 || rdata[1] > 3 || rdata[2] == 0 && rdata[1] == 0 && len(rdata) > 3 {
