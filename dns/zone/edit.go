@@ -17,7 +17,7 @@ type Edit struct {
 	class         wire.Class
 	names, hashes tree
 	open          [2]map[string]*draft // nodes taken apart, by key; 0 of names, 1 of hashes
-	key           []byte
+	key, text     []byte               // room
 }
 
 // maxDrafts bounds the nodes taken apart at a time: the edit that fills an empty zone (AXFR) is written to pages in steps,
@@ -135,7 +135,7 @@ func (e *Edit) check(owner wire.Name, t wire.Type, rdata []byte) (covered wire.T
 	if len(rdata) > maxRData {
 		return 0, wire.ErrRData
 	}
-	if err := wire.CheckRData(t, rdata); err != nil {
+	if e.text, err = checkWire(e.text, t, rdata, e.class); err != nil {
 		return 0, err
 	}
 	return coveredBy(t, rdata), nil

@@ -2,6 +2,7 @@ package zone_test
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -339,5 +340,43 @@ func TestNewEmpty_filled(t *testing.T) {
 	}
 	if textOf(t, got) != textOf(t, z) {
 		t.Error("another zone")
+	}
+}
+
+// What comes by transfer is kept as text, which is read when the server starts again: RDATA whose text would not load is refused as it comes.
+func TestEdit_takesOnlyWhatLoadsAgain(t *testing.T) {
+	for _, c := range []struct {
+		typ   wire.Type
+		rdata string // hexadecimal
+		takes bool
+	}{
+		{wire.TypeAMTRELAY, "0a0101020304", true}, {wire.TypeAMTRELAY, "0a04", true}, {wire.TypeAMTRELAY, "0a84ffee", true},
+		{wire.TypeAMTRELAY, "0a0000", false}, {wire.TypeAMTRELAY, "0a03c002", false}, {wire.TypeAMTRELAY, "0a", false},
+		{wire.TypeIPSECKEY, "0a0402", false}, {wire.TypeNSAP, "", false}, {wire.TypeNSAP, "00", true}, {wire.TypeCAA, "0000", false}, {wire.TypeDS, "00010802", false},
+		{wire.TypeAPL, "", true}, {wire.Type(731), "", true},
+	} {
+		z, _, err := loadText(t, "example.", treeBase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := z.Edit()
+		rdata, err := hex.DecodeString(c.rdata)
+		if err != nil {
+			t.Fatal(err)
+		}
+		owner, _ := wire.ParseName("x.example.")
+		if err := e.Add(owner, c.typ, 60, rdata); (err == nil) != c.takes || err != nil {
+			if err == nil || c.takes {
+				t.Errorf("%v %s: %v", c.typ, c.rdata, err)
+			}
+			continue
+		}
+		next, err := e.Done()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := loadText(t, "example.", textOf(t, next)); err != nil {
+			t.Errorf("%v %s: %v in\n%s", c.typ, c.rdata, err, textOf(t, next))
+		}
 	}
 }

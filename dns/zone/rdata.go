@@ -39,7 +39,10 @@ func (p *parser) rdata(dst []byte, t wire.Type) ([]byte, error) {
 	if len(dst)-begin > maxRData {
 		return dst, p.errorf("the data of the %v record is longer than 65535 octets", t)
 	}
-	return dst, p.checkFields(t, dst[begin:])
+	if err := checkFields(t, dst[begin:]); err != nil {
+		return dst, p.errorf("%v", err)
+	}
+	return dst, nil
 }
 
 // need refuses the end of the record.
@@ -274,7 +277,7 @@ func (p *parser) generic(dst []byte, t wire.Type) ([]byte, error) {
 		return dst, p.errorf("%d octets are announced and %d given", length, len(dst)-begin)
 	}
 	// RFC 3597, Section 5: for a known type the data must be what that type holds.
-	if err := checkWire(t, dst[begin:], p.class); err != nil {
+	if _, err := checkWire(nil, t, dst[begin:], p.class); err != nil {
 		return dst, p.errorf("%v", err)
 	}
 	return dst, nil

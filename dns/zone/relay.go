@@ -41,7 +41,7 @@ func (p *parser) relay(dst []byte) ([]byte, error) {
 	if kind != relayNone {
 		return p.field(dst, relayLayouts[kind], begin)
 	}
-	if string(p.tok.text) != "." {
+	if p.tok.kind != tokenWord || string(p.tok.text) != "." {
 		return dst, p.errorf("no relay (type 0) is written as a dot")
 	}
 	return dst, p.next()
