@@ -48,7 +48,7 @@ func (s *search) newest(h *hourFolder, without []string) (out []*Row, err error)
 			return nil
 		})
 	}
-	return out, nil
+	return out, s.work.Err() // a part of an hour is nothing: what is given is all from some time on
 }
 
 func later(a, b *Row) int { return cmp.Compare(b.Time, a.Time) }
@@ -143,7 +143,7 @@ func (t *Trail) newestFirst(s *search, f func(*Row) error) error {
 		return hourRows{rows, h.begin.UnixMicro(), err}
 	}, func(h hourRows) int { return len(h.rows) }, func(h hourRows) error {
 		if h.err != nil {
-			return h.err
+			return h.err // and s.reached stays where it is
 		}
 		n, _ := slices.BinarySearchFunc(waiting, h.begin, func(r *Row, begin int64) int { return cmp.Compare(begin, r.Time+1) })
 		rows := h.rows

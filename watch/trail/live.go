@@ -115,12 +115,14 @@ func eachLogged(s *search, logs []openedLog, f func(*Row) error) error {
 func newestLogged(s *search, logs []openedLog) (rows []*Row, err error) {
 	for _, p := range stretches(s, logs) {
 		rows = s.shrink(rows)
+		full := max(4*s.limit+1000, 2*len(rows)) // as many may have one time as there are
 		if at, ok := s.enough(rows); ok && p.last < at {
 			break
 		}
 		err = p.each(s, func(r *Row) error {
-			if rows = append(rows, r); len(rows) > 4*s.limit+1000 {
+			if rows = append(rows, r); len(rows) > full {
 				rows = s.shrink(rows)
+				full = max(full, 2*len(rows))
 			}
 			return nil
 		})

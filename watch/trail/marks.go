@@ -33,7 +33,7 @@ type mark struct {
 
 // readMarks reads what a footer has; nil where it is not what anyu writes.
 func readMarks(text string) []mark {
-	list := make([]mark, 0, strings.Count(text, "\n"))
+	list := make([]mark, 0, groupRows/markRows) // of most segments; a footer of nothing but line ends makes no more room
 	for line := range strings.Lines(text) {
 		number, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		row, err := strconv.ParseInt(number, 10, 64)

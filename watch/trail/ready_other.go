@@ -2,4 +2,4 @@
 
 package trail
 
-func readReady(int, []byte, int64) bool { return false }
+func readReady(int, []byte, int64) (read, tells bool) { return false, false }

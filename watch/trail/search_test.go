@@ -312,3 +312,45 @@ func TestSearch_saysThatThereIsMore(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Whenever a search is ended by the clock, it has everything from the time on that it says, and nothing is passed over by who goes on from there.
+func TestSearch_endedByTimeSaysHowFarItCame(t *testing.T) {
+	s := settle(t)
+	l := crowd(t, s, 20_000, 0)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := trail.Look(s.opts.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	filter := trail.Filter{Limit: 20_000, Name: "*.example.org."}
+	all, err := l.Rows(t.Context(), filter)
+	if err != nil || !all.Complete || len(all.Rows) < 1000 {
+		t.Fatalf("%d rows, complete %v, %v", len(all.Rows), all.Complete, err)
+	}
+	ended := 0
+	for limit := 50 * time.Microsecond; limit < time.Second; limit = limit * 8 / 7 {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		some, err := l.Rows(ctx, filter)
+		cancel()
+		if some.Complete {
+			break
+		}
+		ended++
+		count := func(rows []trail.Row) (n int) {
+			for i := range rows {
+				if !rows[i].At().Before(some.Since) {
+					n++
+				}
+			}
+			return n
+		}
+		if got, want := count(some.Rows), count(all.Rows); got != want || got != len(some.Rows) || err != nil {
+			t.Errorf("after %v: %d rows since %v, %d of them are to be; %v", limit, len(some.Rows), some.Since, want, err)
+		}
+	}
+	if ended == 0 {
+		t.Error("no search was ended")
+	}
+}

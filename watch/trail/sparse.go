@@ -44,8 +44,12 @@ const patience = 2
 // ReadAt reads.
 func (f *sparseFile) ReadAt(b []byte, at int64) (n int, err error) {
 	for range patience {
-		if readReady(f.fd, b, at) {
+		read, tells := readReady(f.fd, b, at)
+		if read {
 			return len(b), nil
+		}
+		if !tells {
+			break
 		}
 		f.s.elsewhere(runtime.Gosched)
 	}
