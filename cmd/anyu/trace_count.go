@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -123,9 +124,9 @@ func timelineTrace(ctx context.Context, t *traceFlags, log searched, filter trai
 		return fail(std, err)
 	}
 	bars, step := line.Bars(t.timeline.length(), time.Local)
-	most, all := int64(0), int64(0)
+	most := int64(0)
 	for _, b := range bars {
-		most, all = max(most, b.Count), all+b.Count
+		most = max(most, b.Count)
 	}
 	layout := "2006-01-02 15:04"
 	if step > time.Hour {
@@ -138,15 +139,15 @@ func timelineTrace(ctx context.Context, t *traceFlags, log searched, filter trai
 			continue
 		}
 		// At least a part of a block where there is a row, and no block where there is none.
-		eighths := (b.Count*barWidth*8 + most - 1) / most
+		eighths := int64(math.Ceil(float64(b.Count) / float64(most) * barWidth * 8))
 		bar := strings.Repeat("█", int(eighths/8))
 		if part := eighths % 8; part > 0 {
 			bar += string([]rune(" ▏▎▍▌▋▊▉")[part])
 		}
 		fmt.Fprintf(std.out, "%s  %9d  %s\n", b.From.Local().Format(layout), b.Count, bar)
 	}
-	fmt.Fprintln(std.err, counted(line.Rows, all))
-	if all == 0 {
+	fmt.Fprintln(std.err, counted(line.Rows, line.Questions))
+	if line.Rows == 0 {
 		return notRight
 	}
 	return done
@@ -170,15 +171,15 @@ func passiveTrace(ctx context.Context, t *traceFlags, log searched, filter trail
 		}
 	}
 	w.Flush()
-	fmt.Fprintf(std.err, "%d records of %d rows with answers", len(records), told.Rows)
+	fmt.Fprintf(std.err, "%d records, from answers of %s", len(records), counted(told.Rows, told.Questions))
 	if n := len(records) - t.limit; n > 0 {
 		fmt.Fprintf(std.err, "; %d more with --limit", n)
 	}
 	if told.Ruled > 0 {
-		fmt.Fprintf(std.err, "; left out: %d rows answered by a rule of the operator", told.Ruled)
+		fmt.Fprintf(std.err, "; left out: %d queries answered by a rule of the operator", told.Ruled)
 	}
 	if told.Partial > 0 {
-		fmt.Fprintf(std.err, "; %d rows do not have all their answers (answers_left_out)", told.Partial)
+		fmt.Fprintf(std.err, "; of %d queries not all answers are kept (answers_left_out)", told.Partial)
 	}
 	if told.Others > 0 {
 		fmt.Fprintf(std.err, "; no room for %d records", told.Others)

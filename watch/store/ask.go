@@ -237,7 +237,7 @@ func (s *Search) Each(ctx context.Context, filter trail.Filter, f func(*trail.Ro
 }
 
 // questions is how many questions a group of rows stands for, as trail.Row.Questions says it.
-const questions = "toInt64(sum(greatest(ifNull(`sample`, 1), 1)))"
+var questions = fmt.Sprintf("toInt64(sum(least(greatest(ifNull(`sample`, 1), 1), %d)))", trail.MaxQuestions)
 
 // Top counts the questions of rows that fit by the values of a column, in the cluster.
 func (s *Search) Top(ctx context.Context, f trail.Filter, by string, limit int) (r trail.Ranking, err error) {

@@ -72,17 +72,19 @@ func TestStatements_areTakenByACurrentEngine(t *testing.T) {
 	statements = append(statements, added...)
 	before := len(statements)
 	begin := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	questions := []trail.Filter{
+	filters := []trail.Filter{
 		{}, {Name: "www.example.org"}, {Name: "*.org"}, {Name: "*.example.org"}, {Name: "*.www.example.org"}, {Client: netip.MustParsePrefix("192.0.2.0/24")}, {Client: netip.MustParsePrefix("::/0")},
 		{Answer: netip.MustParsePrefix("192.0.2.0/24")}, {Type: "A", From: begin.Add(time.Second), To: begin.Add(2 * time.Second)}, {Source: `'\`},
 	}
-	for _, f := range questions {
+	for _, f := range filters {
 		from, to := bounds(f, time.Now())
 		statements = append(statements, "SELECT "+readColumns(all)+" FROM anyu.queries"+where(f, from, to))
 	}
+	// A number that is none, or that would run over, counts as trail.Row.Questions says.
+	statements = append(statements, "SELECT "+questions+" AS n FROM (SELECT arrayJoin([9223372036854775807, 9223372036854775807, -5, 0, 10, NULL]) AS sample)")
 	statements = append(statements, "ALTER TABLE anyu.queries DROP PARTITION 20261123", "SELECT count() AS n FROM anyu.queries")
 	answers := engine(t, engines, statements)
-	for i, f := range questions {
+	for i, f := range filters {
 		want := map[string]bool{}
 		if _, err := segments.Each(t.Context(), f, func(r *trail.Row) error { want[fmt.Sprint(r.Time, r.Name, r.Segment)] = true; return nil }); err != nil {
 			t.Fatal(err)
@@ -94,6 +96,9 @@ func TestStatements_areTakenByACurrentEngine(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("question %d %+v: %d rows, segments give %d", i, f, len(got), len(want))
 		}
+	}
+	if n, want := fmt.Sprint(answers[len(answers)-3][0]["n"]), fmt.Sprint(2*trail.MaxQuestions+13); n != want {
+		t.Errorf("questions are counted as %s, want %s", n, want)
 	}
 	if n := fmt.Sprint(answers[len(answers)-1][0]["n"]); n != "0" {
 		t.Errorf("%s rows are left of a day that was dropped", n)

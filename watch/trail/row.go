@@ -54,11 +54,11 @@ func (r *Row) Questions() int64 {
 	if r.Sample == nil {
 		return 1
 	}
-	return min(max(*r.Sample, 1), maxQuestions)
+	return min(max(*r.Sample, 1), MaxQuestions)
 }
 
-// maxQuestions bounds it (stops: a file put there whose numbers make a count run over).
-const maxQuestions = 1 << 31
+// MaxQuestions bounds it (stops: a file put there whose numbers make a count run over).
+const MaxQuestions = 1 << 31
 
 // At is the row's time.
 func (r *Row) At() time.Time { return time.UnixMicro(r.Time).UTC() }

@@ -106,7 +106,8 @@ func (t *Tops) Ranking(n int) Ranking {
 
 // Timeline counts questions by hour, and days from hours.
 type Timeline struct {
-	Rows int64
+	Rows      int64
+	Questions int64 // that they stand for
 
 	hours map[int64]int64
 }
@@ -119,8 +120,9 @@ func TimelineColumns() []string { return []string{sampleColumn} }
 
 // Add counts a row.
 func (l *Timeline) Add(r *Row) error {
-	l.Rows++
-	l.hours[r.At().Truncate(time.Hour).Unix()] += r.Questions()
+	n := r.Questions()
+	l.Rows, l.Questions = l.Rows+1, l.Questions+n
+	l.hours[r.At().Truncate(time.Hour).Unix()] += n
 	return nil
 }
 
@@ -175,10 +177,11 @@ func following(t time.Time, step time.Duration) time.Time {
 
 // PassiveDNS puts together what clients were told: each record of the answers once, with its first and last time.
 type PassiveDNS struct {
-	Rows    int64 // with answers
-	Ruled   int64 // left out, for a rule of the operator made the answer
-	Partial int64 // rows whose answers are not all kept
-	Others  int64 // records for which there was no room
+	Rows      int64 // with answers
+	Questions int64 // that they stand for
+	Ruled     int64 // questions left out, for a rule of the operator made the answer
+	Partial   int64 // questions whose answers are not all kept
+	Others    int64 // records of rows for which there was no room
 
 	records map[string]*Counted // by "OWNER TYPE RDATA"
 }
@@ -194,16 +197,16 @@ func PassiveColumns() []string {
 // Add takes the answers of a row.
 func (p *PassiveDNS) Add(r *Row) error {
 	if r.LeftOut != nil && *r.LeftOut > 0 {
-		p.Partial++
+		p.Partial += r.Questions()
 	}
 	if len(r.Answers) == 0 {
 		return nil
 	}
 	if r.Policy != "" && r.Policy != "none" {
-		p.Ruled++
+		p.Ruled += r.Questions()
 		return nil
 	}
-	p.Rows++
+	p.Rows, p.Questions = p.Rows+1, p.Questions+r.Questions()
 	for _, text := range r.Answers {
 		c := p.records[text]
 		if c == nil {
