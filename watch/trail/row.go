@@ -58,7 +58,7 @@ func (r *Row) Questions() int64 {
 }
 
 // MaxQuestions bounds it (stops: a file put there whose numbers make a count run over).
-const MaxQuestions = 1 << 31
+const MaxQuestions int64 = 1 << 31
 
 // At is the row's time.
 func (r *Row) At() time.Time { return time.UnixMicro(r.Time).UTC() }

@@ -98,7 +98,7 @@ func (d *dictionary) split(typ Type) error {
 
 // textEnds finds the ends of texts that each have their length (4 octets, little endian) before them.
 func textEnds(ends []uint32, plain []byte, count int) ([]uint32, bool) {
-	if count > len(plain)/4 || len(plain) > math.MaxUint32 {
+	if count > len(plain)/4 || uint64(len(plain)) > math.MaxUint32 {
 		return nil, false
 	}
 	ends = slices.Grow(ends, count)
