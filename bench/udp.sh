@@ -112,7 +112,7 @@ for r in $(seq "$rounds"); do
     ip netns exec ${ns}c taskset -c 1 timeout 20 kxdpgun -t 1 -Q 150000 -i "$tmp/queries" -p 53 $ip.1 >/dev/null 2>&1
     [ "$s" = anyu-log ] && { sleep 1; dropped=$(drops); }
     before=$(ticks)
-    out=$(ip netns exec ${ns}c taskset -c 1 timeout 60 kxdpgun -t "$seconds" -Q "$qps" -i "$tmp/queries" -p 53 $ip.1 2>&1)
+    out=$(ip netns exec ${ns}c taskset -c 1 timeout $((seconds + 60)) kxdpgun -t "$seconds" -Q "$qps" -i "$tmp/queries" -p 53 $ip.1 2>&1)
     after=$(ticks)
     [ "$s" = anyu-log ] && ip netns exec ${ns}s curl -s http://127.0.0.1:8053/metrics | awk -v old="$dropped" 'BEGIN { split(old, o, " ") } /^anyu_dropped_total/ { sub(/.*where="/, ""); sub(/".*} /, " "); if ($2 > o[++n]) printf "dropped %s %d; ", $1, $2 - o[n] }'
     kill $pid 2>/dev/null; timeout 20 tail --pid=$pid -f /dev/null; kill -9 $pid 2>/dev/null; pid=
